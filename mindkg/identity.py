@@ -1,0 +1,73 @@
+"""Keys that are hashes of what they name, so that the same fact has the same key in every build."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+SEPARATOR = "\x1f"
+KEY_LENGTH = 20
+
+
+def key(*fields: str) -> str:
+    """Return the key of ``fields``: 20 characters of lower-case base32 of SHA-256 over them joined with U+001F.
+
+    >>> key("B00000J1U8", "B00N9HRTFU")
+    'fnkstl4qhixjyi2u4dmw'
+    """
+    digest = hashlib.sha256(SEPARATOR.join(fields).encode()).digest()
+    return base64.b32encode(digest)[:KEY_LENGTH].decode().lower()
+
+
+def cobuy_key(product_a: str, product_b: str) -> str:
+    """Return the key of an unordered pair of products.
+
+    >>> cobuy_key("B00N9HRTFU", "B00000J1U8") == cobuy_key("B00000J1U8", "B00N9HRTFU")
+    True
+    """
+    return key(*sorted((product_a, product_b)))
+
+
+def intention_key(text: str) -> str:
+    """Return the key of an intention's canonical text.
+
+    >>> intention_key("USB extension cable")
+    '6es7w633do4yx5d4uzts'
+    """
+    return key(text)
+
+
+def assertion_key(cobuy_id: str, relation: str, intention_id: str) -> str:
+    """Return the key of (co-buy, relation, intention)."""
+    return key(cobuy_id, relation, intention_id)
+
+
+def run_key(stage: str, model: str, revision: str, prompt_version: str, parameters: str) -> str:
+    """Return the key of a run; ``parameters`` is JSON with sorted keys."""
+    return key(stage, model, revision, prompt_version, parameters)
+
+
+def generation_key(run_id: str, cobuy_id: str, relation: str, source_record: str) -> str:
+    """Return the key of one answer: the run that made it, what was asked, and the source's record."""
+    return key(run_id, cobuy_id, relation, source_record)
+
+
+def keys(columns: Iterable[pa.Array | pa.ChunkedArray]) -> pa.Array:
+    """Return the key of each row of ``columns`` (equally long string columns without nulls), shape (rows,).
+
+    >>> keys([pa.array(["B00000J1U8"]), pa.array(["B00N9HRTFU"])]).to_pylist()
+    ['fnkstl4qhixjyi2u4dmw']
+    """
+    import pyarrow.compute as pc
+
+    arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
+    joined = pc.binary_join_element_wise(*(a.cast(pa.large_string()) for a in arrays), pa.scalar(SEPARATOR, pa.large_string()))
+    sha256, b32encode = hashlib.sha256, base64.b32encode
+    # 15 bytes are 24 base32 characters: hashing takes the time, so only what is kept is encoded
+    return pa.array(
+        [b32encode(sha256(t.encode()).digest()[:15])[:KEY_LENGTH].decode().lower() for t in joined.to_pylist()],
+        pa.string(),
+    )
