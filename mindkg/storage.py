@@ -1,0 +1,332 @@
+"""The KB directory: tables as Parquet, the manifest that names them, fingerprints, publishing and the lock.
+
+A stage writes its tables beside the old ones, under a folder named by its fingerprint, and then a record of itself; a
+run that was killed goes on from the records it finds. Nothing is part of the KB until ``publish`` replaces
+``manifest.json`` in one step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mindkg.errors import ConservationError, LockedError, StorageError
+from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
+
+if TYPE_CHECKING:
+    import daft
+
+MANIFEST: Final = "manifest.json"
+PREVIOUS: Final = "manifest.previous.json"
+_RECORDS: Final = "tables/.stages"
+_TEMPORARY: Final = ".building-"
+_CHUNK: Final = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """Where a table lies (relative to the KB), how many rows it has, and the fingerprint of the stage that wrote it."""
+
+    path: str
+    rows: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """A finished stage: its fingerprint, its tables, and where its input rows went."""
+
+    stage: str
+    fingerprint: str
+    tables: dict[str, TableEntry]
+    read: int
+    kept: int
+    rejected: int
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a KB holds: the tables and stages of one finished build, its inputs, options and tool versions."""
+
+    tables: dict[str, TableEntry]
+    stages: dict[str, StageRecord]
+    inputs: list[dict[str, Any]]
+    options: dict[str, Any]
+    versions: dict[str, str]
+    created: str
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of all tables' fingerprints: what anything made from the tables depends on."""
+        return fingerprint(*(f"{name}={entry.fingerprint}" for name, entry in sorted(self.tables.items())))
+
+
+def fingerprint(*parts: object) -> str:
+    """Return 16 hexadecimal digits that stand for ``parts`` (anything JSON can write).
+
+    >>> fingerprint("parse", {"b": 1, "a": 2}) == fingerprint("parse", {"a": 2, "b": 1})
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def describe_inputs(files: Sequence[Path], known: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Return path, SHA-256, size and modification time of each file; a file seen in ``known`` is not hashed again."""
+    seen = {(k["path"], k["bytes"], k["modified_ns"]): k["sha256"] for k in known}
+    inputs = []
+    for path in files:
+        stat, name = path.stat(), str(path.resolve())
+        sha256 = seen.get((name, stat.st_size, stat.st_mtime_ns)) or file_sha256(path)
+        inputs.append({"path": name, "sha256": sha256, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns})
+    return inputs
+
+
+class KBDirectory:
+    """One KB directory on disk; methods that write need ``writing()`` around them."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def manifest(self, name: str = MANIFEST) -> Manifest | None:
+        """Return the published manifest, or None where nothing was published; StorageError where it is broken."""
+        file = self.path / name
+        try:
+            raw = json.loads(file.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            hint = "Restore it from manifest.previous.json, or build the KB again"
+            raise StorageError(f"the manifest cannot be read: {error}", record=str(file), hint=hint) from error
+        return _manifest(raw, file)
+
+    def open_manifest(self) -> Manifest:
+        """Return the published manifest; StorageError where there is no whole KB here."""
+        if not self.path.is_dir():
+            raise StorageError("there is no KB", record=str(self.path), hint="Make one with: mindkg build SOURCE -o KB")
+        manifest = self.manifest()
+        if manifest is None:
+            hint = "If a build was interrupted, run it again: it goes on where it stopped"
+            raise StorageError("this folder is not a finished KB", record=str(self.path), hint=hint)
+        for name, entry in manifest.tables.items():
+            if not (self.path / entry.path).is_dir():
+                hint = "Build the KB again into a new folder"
+                raise StorageError(f"table {name} is missing", record=str(self.path / entry.path), hint=hint)
+        return manifest
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the KB's lock, which dies with its process; LockedError if another process has it."""
+        from filelock import FileLock, Timeout
+
+        self._claim()
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            hint = "Wait until it ends; a killed process leaves no lock behind"
+            raise LockedError("another process is writing to this KB", record=str(self.path), hint=hint) from None
+        try:
+            self._sweep()
+            yield
+        finally:
+            lock.release()
+
+    def _claim(self) -> None:
+        """Make the folder; StorageError where it holds something that is not a KB."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "tables").mkdir(exist_ok=True) if not any(self.path.iterdir()) else None
+        except OSError as error:
+            hint = "Give another folder with -o"
+            raise StorageError(f"cannot write a KB here: {error.strerror}", record=str(self.path), hint=hint) from error
+        if not (self.path / "tables").is_dir():
+            hint = "Give an empty or a new folder with -o"
+            raise StorageError("this folder holds other files and is not a KB", record=str(self.path), hint=hint)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left half built; only the holder of the lock may."""
+        for leftover in [*self.path.glob(f"*/{_TEMPORARY}*"), *self.path.glob(f"*/*/{_TEMPORARY}*")]:
+            remove(leftover)
+
+    @contextmanager
+    def building(self, target: Path) -> Iterator[Path]:
+        """Give an empty folder beside ``target`` that takes its name when the block ends well."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{_TEMPORARY}{target.name}-{os.getpid()}")
+        remove(temporary)
+        temporary.mkdir()
+        try:
+            yield temporary
+            remove(target)
+            temporary.rename(target)
+        finally:
+            remove(temporary)
+
+    def finished(self, stage: str, key: str) -> StageRecord | None:
+        """Return the record of ``stage`` with fingerprint ``key`` if it and all its tables are there."""
+        try:
+            raw = json.loads((self.path / _RECORDS / f"{stage}-{key}.json").read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        record = _stage_record(raw)
+        return record if all((self.path / t.path).is_dir() for t in record.tables.values()) else None
+
+    def write_stage(
+        self,
+        stage: str,
+        key: str,
+        tables: Mapping[str, pa.Table | daft.DataFrame],
+        *,
+        read: int,
+        kept: int,
+        rejected: int | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> StageRecord:
+        """Write ``tables``, check that rows read = kept + rejected, and leave a record of the stage.
+
+        ``rejected`` is the rows of the table ``rejects`` unless it is given.
+        """
+        entries = {name: self.write_table(name, key, rows) for name, rows in tables.items()}
+        if rejected is None:
+            rejected = entries["rejects"].rows if "rejects" in entries else 0
+        if read != kept + rejected:
+            message = f"stage {stage} lost rows: {read} read, {kept} kept, {rejected} rejected"
+            raise ConservationError(message, record=str(self.path), hint="This is a defect of mindkg: please report it")
+        record = StageRecord(stage, key, entries, read, kept, rejected, dict(notes or {}))
+        write_json(self.path / _RECORDS / f"{stage}-{key}.json", asdict(record))
+        return record
+
+    def write_table(self, name: str, key: str, rows: pa.Table | daft.DataFrame) -> TableEntry:
+        """Write ``rows`` as the table ``name``, sorted by its key, under ``tables/NAME/key``."""
+        target = self.path / "tables" / name / key
+        with self.building(target) as folder:
+            count = _write_parquet(folder / "part-0.parquet", name, rows)
+        return TableEntry(str(target.relative_to(self.path)), count, key)
+
+    def publish(self, manifest: Manifest) -> None:
+        """Make ``manifest`` the KB in one step; the one before is kept under its own name."""
+        current = self.path / MANIFEST
+        if current.exists():
+            write_bytes(self.path / PREVIOUS, current.read_bytes())
+        write_json(current, asdict(manifest))
+
+    def store_folder(self, engine: str, key: str) -> Path:
+        """Return where a store of ``engine`` made from fingerprint ``key`` lies."""
+        return self.path / "stores" / engine / key
+
+    def table_folder(self, entry: TableEntry) -> Path:
+        """Return the folder of Parquet files of a table."""
+        return self.path / entry.path
+
+    def clean(self) -> list[Path]:
+        """Remove tables, stores and records that neither manifest names, and return their paths."""
+        manifests = [m for m in (self.manifest(), self.manifest(PREVIOUS)) if m]
+        tables = {self.path / t.path for m in manifests for s in m.stages.values() for t in s.tables.values()}
+        tables |= {self.path / t.path for m in manifests for t in m.tables.values()}
+        records = {f"{s.stage}-{s.fingerprint}.json" for m in manifests for s in m.stages.values()}
+        prints = {m.fingerprint for m in manifests}
+        gone = [p for p in self.path.glob("tables/[!.]*/*") if p not in tables]
+        gone += [p for p in (self.path / _RECORDS).glob("*.json") if p.name not in records]
+        gone += [p for p in self.path.glob("stores/*/*") if p.name.split("-")[0] not in prints]
+        for path in gone:
+            remove(path)
+        return sorted(gone)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as JSON in one step: a reader sees the old file or the new one."""
+    write_bytes(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` in one step: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _write_parquet(path: Path, name: str, rows: pa.Table | daft.DataFrame) -> int:
+    schema, keys = TABLES[name], list(KEYS[name])
+    if isinstance(rows, pa.Table):
+        ordered = rows.select(schema.names).cast(schema).sort_by([(k, "ascending") for k in keys])
+        batches: Iterator[pa.RecordBatch] = iter(ordered.to_batches(max_chunksize=65_536))
+    else:
+        batches = rows.select(*schema.names).sort([*keys]).to_arrow_iter()
+    count, last = 0, None
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for raw in batches:
+            batch = raw.cast(schema)
+            if not batch.num_rows:
+                continue
+            last = _check_keys(name, batch, last)
+            writer.write_batch(batch)
+            count += batch.num_rows
+    return count
+
+
+def _check_keys(name: str, batch: pa.RecordBatch, last: list[Any] | None) -> list[Any] | None:
+    """Raise ConservationError if a key stands twice in a sorted table; return the key of the batch's last row."""
+    if name == "rejects":
+        return None
+    columns = [batch.column(k) for k in KEYS[name]]
+    same = pa.array([True] * 0) if batch.num_rows < 2 else None
+    for column in columns:
+        if batch.num_rows > 1:
+            equal = pc.equal(column.slice(1), column.slice(0, batch.num_rows - 1))
+            same = equal if same is None else pc.and_(same, equal)
+    first = [c[0].as_py() for c in columns]
+    if first == last or (same is not None and len(same) and pc.any(same).as_py()):
+        raise ConservationError(f"table {name} has a key twice", hint="This is a defect of mindkg: please report it")
+    return [c[-1].as_py() for c in columns]
+
+
+def _manifest(raw: dict[str, Any], file: Path) -> Manifest:
+    version = raw.get("schema_version")
+    if version != SCHEMA_VERSION:
+        hint = "Build the KB again with this version of mindkg"
+        raise StorageError(f"the KB has schema version {version}, not {SCHEMA_VERSION}", record=str(file), hint=hint)
+    try:
+        tables = {name: TableEntry(**entry) for name, entry in raw["tables"].items()}
+        stages = {name: _stage_record(record) for name, record in raw["stages"].items()}
+        return Manifest(**{**raw, "tables": tables, "stages": stages})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StorageError(f"the manifest lacks {error}", record=str(file), hint="Build the KB again") from error
+
+
+def _stage_record(raw: dict[str, Any]) -> StageRecord:
+    return StageRecord(**{**raw, "tables": {name: TableEntry(**entry) for name, entry in raw["tables"].items()}})
