@@ -26,6 +26,7 @@ KINDS: Final = (
     "mention",
     "concept",
     "hypernymy",
+    "ancestry",
 )
 """The kinds of data nodes; ``DATA + kind + "/"`` is their namespace and ``kind:`` their prefix."""
 
