@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -136,20 +136,31 @@ class KBDirectory:
                 raise StorageError(f"table {name} is missing", record=str(self.path / entry.path), hint=hint)
         return manifest
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Hold the KB's lock, which dies with its process; LockedError if another process has it."""
+        self._claim()
+        return self._locked(self.path / ".lock", [self.path, *self.path.glob("tables/*")], wait=False)
+
+    def loading(self) -> AbstractContextManager[None]:
+        """Hold the lock of the stores, which are made while queries wait for them."""
+        stores = self.path / "stores"
+        stores.mkdir(exist_ok=True)
+        return self._locked(stores / ".lock", stores.glob("*"), wait=True)
+
+    @contextmanager
+    def _locked(self, file: Path, rooms: Iterable[Path], *, wait: bool) -> Iterator[None]:
+        """Hold the lock ``file`` and remove what killed holders of it left half built in ``rooms``."""
         from filelock import FileLock, Timeout
 
-        self._claim()
-        lock = FileLock(self.path / ".lock", timeout=0)
+        lock = FileLock(file, timeout=-1 if wait else 0)
         try:
             lock.acquire()
         except Timeout:
             hint = "Wait until it ends; a killed process leaves no lock behind"
             raise LockedError("another process is writing to this KB", record=str(self.path), hint=hint) from None
         try:
-            self._sweep()
+            for leftover in [p for room in rooms for p in room.glob(f"{_TEMPORARY}*")]:
+                remove(leftover)
             yield
         finally:
             lock.release()
@@ -166,11 +177,6 @@ class KBDirectory:
             hint = "Give an empty or a new folder with -o"
             raise StorageError("this folder holds other files and is not a KB", record=str(self.path), hint=hint)
 
-    def _sweep(self) -> None:
-        """Remove what killed processes left half built; only the holder of the lock may."""
-        for leftover in [*self.path.glob(f"*/{_TEMPORARY}*"), *self.path.glob(f"*/*/{_TEMPORARY}*")]:
-            remove(leftover)
-
     @contextmanager
     def building(self, target: Path) -> Iterator[Path]:
         """Give an empty folder beside ``target`` that takes its name when the block ends well."""
@@ -184,6 +190,17 @@ class KBDirectory:
             temporary.rename(target)
         finally:
             remove(temporary)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give an empty folder for temporary files that is gone when the block ends."""
+        folder = self.path / f"{_TEMPORARY}scratch-{os.getpid()}"
+        remove(folder)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            remove(folder)
 
     def finished(self, stage: str, key: str) -> StageRecord | None:
         """Return the record of ``stage`` with fingerprint ``key`` if it and all its tables are there."""

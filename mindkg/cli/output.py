@@ -1,0 +1,160 @@
+"""What goes to stdout and stderr: rows in four formats, progress, and errors in one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from rich.console import Console
+
+_PIPED_WIDTH = 160
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    arrow = "arrow"
+
+
+def say(line: str) -> None:
+    """Write one line to stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def console() -> Console:
+    """Return the rich console on stdout; wide where stdout is a pipe, so that cells are not broken up."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+
+
+def write_rows(rows: pa.Table, form: Format, title: str | None = None) -> None:
+    """Write ``rows`` to stdout as ``form``; JSON is one array of objects, arrow an IPC stream."""
+    if form is Format.arrow:
+        import pyarrow as pa
+
+        with pa.ipc.new_stream(sys.stdout.buffer, rows.schema) as stream:
+            stream.write_table(rows)
+    elif form is Format.json:
+        json.dump(rows.to_pylist(), sys.stdout, ensure_ascii=False, indent=1)
+        sys.stdout.write("\n")
+    elif form is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(rows.column_names)
+        for batch in rows.to_batches():
+            writer.writerows(zip(*(map(_plain, column.to_pylist()) for column in batch.columns), strict=True))
+    else:
+        _write_table(rows, title)
+
+
+def _write_table(rows: pa.Table, title: str | None) -> None:
+    import pyarrow as pa
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for field in rows.schema:
+        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        table.add_column(field.name, justify="right" if number else "left", overflow="fold")
+    for row in rows.to_pylist():
+        table.add_row(*(Text(_shown(value)) for value in row.values()))
+    console().print(table)
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(_plain(value))
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Give the progress of a build: bars with a rate and an end time on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        with _bars() as report:
+            yield report
+    else:
+        lines = _Lines()
+        try:
+            yield lines
+        finally:
+            lines.end()
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = [
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        TextColumn("{task.completed:>10,.0f} rows  {task.fields[rate]:>12}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, rows: int, total: int | None) -> None:
+            for name, task in tasks.items():
+                if name != stage and not progress.tasks[task].finished:
+                    progress.update(task, total=progress.tasks[task].completed or 1, completed=None)
+            if rows < 0:
+                progress.add_task(stage, total=1, completed=1, rate="unchanged")
+                return
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total, rate="")
+            task = tasks[stage]
+            speed = progress.tasks[task].speed
+            progress.update(task, advance=rows, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+
+        yield report
+
+
+class _Lines:
+    """Progress as one line when a stage begins and one when it is done."""
+
+    def __init__(self) -> None:
+        self._stage: str | None = None
+        self._rows = 0
+        self._since = 0.0
+
+    def __call__(self, stage: str, rows: int, total: int | None) -> None:
+        if rows < 0:
+            self.end()
+            say(f"{stage}: unchanged, skipped")
+        elif stage != self._stage:
+            self.end()
+            self._stage, self._rows, self._since = stage, rows, time.monotonic()
+            say(f"{stage}: running")
+        else:
+            self._rows += rows
+
+    def end(self) -> None:
+        if self._stage:
+            seconds = time.monotonic() - self._since
+            rows = f"{self._rows:,} rows, " if self._rows else ""
+            say(f"{self._stage}: {rows}{seconds:.1f} s")
+            self._stage = None

@@ -1,0 +1,161 @@
+"""The verbs that ask: query, queries, sparql, cypher."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mindkg.cli.arguments import KB, IncludeFiltered, Rows
+from mindkg.cli.output import Format, console, say, write_rows
+
+if TYPE_CHECKING:
+    from mindkg.queries import CatalogueQuery
+
+Parameters = Annotated[
+    list[str] | None, typer.Option("--param", "-p", help="A parameter, key=value.", show_default=False)
+]
+QueryText = Annotated[
+    str, typer.Argument(help="The query's text; - reads it from stdin, @FILE from a file.", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to ``app``."""
+    app.command(
+        epilog="Examples: `mindkg query kb top-hypernyms -p relation=usedFor` · "
+        "`mindkg query kb product-intentions -p product=B00000J1U8 --engine oxigraph --format json`"
+    )(query)
+    app.command(epilog="Examples: `mindkg queries` · `mindkg queries shared-concepts`")(queries)
+    app.command(epilog="Example: `mindkg sparql kb 'SELECT ?s { ?s a mind:Concept } LIMIT 5'`")(sparql)
+    app.command(
+        epilog="Example: `mindkg cypher kb 'MATCH (c:Concept) WHERE c.label = $label RETURN c.vague' -p label=cable`"
+    )(cypher)
+
+
+def query(
+    kb: KB,
+    name: Annotated[str, typer.Argument(help="A query of the catalogue (see `mindkg queries`).", show_default=False)],
+    parameters: Parameters = None,
+    engine: Annotated[str, typer.Option(help="ladybug or oxigraph.")] = "ladybug",
+    format: Rows = Format.table,  # noqa: A002 - the option's name
+    include_filtered: IncludeFiltered = False,
+) -> None:
+    """Answer a query of the catalogue; every engine gives the same rows in the same order."""
+    from mindkg.knowledge_base import KnowledgeBase
+
+    with KnowledgeBase.open(kb) as base:
+        rows = base.query(
+            name, engine=engine, include_filtered=include_filtered, progress=say, **_pairs(parameters or [])
+        )
+    write_rows(rows, format)
+
+
+def queries(
+    name: Annotated[str | None, typer.Argument(help="Show this one whole.", show_default=False)] = None,
+    format: Rows = Format.table,  # noqa: A002 - the option's name
+) -> None:
+    """List the catalogue, or show one query with its parameters, columns and both texts."""
+    from mindkg.queries import catalogue, lookup
+
+    found = [lookup(name)] if name else list(catalogue().values())
+    if format is Format.json:
+        typer.echo(json.dumps([_described(q, texts=bool(name)) for q in found], ensure_ascii=False, indent=1))
+    elif name:
+        _show(found[0])
+    else:
+        import pyarrow as pa
+
+        rows = [{"name": q.name, "parameters": _signature(q), "summary": q.summary} for q in found]
+        write_rows(pa.Table.from_pylist(rows), format)
+
+
+def sparql(
+    kb: KB,
+    text: QueryText,
+    format: Rows = Format.table,
+    include_filtered: IncludeFiltered = False,
+) -> None:
+    """Answer a SPARQL query on the embedded Oxigraph; the prefixes of the ontology are declared already."""
+    from mindkg.knowledge_base import KnowledgeBase
+
+    with KnowledgeBase.open(kb) as base:
+        rows = base.sparql(_text(text), include_filtered=include_filtered, progress=say)
+    write_rows(rows, format)
+
+
+def cypher(
+    kb: KB,
+    text: QueryText,
+    parameters: Parameters = None,
+    format: Rows = Format.table,  # noqa: A002 - the option's name
+    include_filtered: IncludeFiltered = False,
+) -> None:
+    """Answer a Cypher query on the embedded LadybugDB; parameters are bound, numbers and true/false as such."""
+    from mindkg.knowledge_base import KnowledgeBase
+
+    values = {key: _typed(value) for key, value in _pairs(parameters or []).items()}
+    with KnowledgeBase.open(kb) as base:
+        rows = base.cypher(_text(text), values, include_filtered=include_filtered, progress=say)
+    write_rows(rows, format)
+
+
+def _pairs(parameters: list[str]) -> dict[str, str]:
+    from mindkg.errors import InputError
+
+    for parameter in parameters:
+        if "=" not in parameter:
+            raise InputError(f"parameter {parameter!r} has no value", hint="Write -p key=value")
+    return dict(parameter.split("=", 1) for parameter in parameters)  # type: ignore[misc]
+
+
+def _typed(value: str) -> Any:
+    try:
+        typed = json.loads(value)
+    except ValueError:
+        return value
+    return value if typed is None or isinstance(typed, dict) else typed
+
+
+def _text(text: str) -> str:
+    from mindkg.errors import InputError
+
+    if text == "-":
+        return sys.stdin.read()
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the query: {error}", hint="Give a text file of UTF-8 after @") from error
+
+
+def _signature(q: CatalogueQuery) -> str:
+    return ", ".join(p.name if p.required else f"[{p.name}={p.default!r}]" for p in q.parameters)
+
+
+def _described(q: CatalogueQuery, *, texts: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": q.name,
+        "summary": q.summary,
+        "parameters": [
+            {"name": p.name, "type": p.type, "required": p.required, "default": p.default, "about": p.about}
+            for p in q.parameters
+        ],
+        "columns": [{"name": c.name, "type": c.type} for c in q.columns],
+    }
+    return {**described, "sparql": q.sparql, "cypher": q.cypher} if texts else described
+
+
+def _show(q: CatalogueQuery) -> None:
+    out = console()
+    out.print(q.name, style="bold", markup=False)
+    out.print(q.summary, markup=False)
+    for p in q.parameters:
+        need = "required" if p.required else f"default {p.default!r}"
+        out.print(f"  -p {p.name}=…  {p.type}, {need}: {p.about}", markup=False)
+    out.print("columns: " + ", ".join(f"{c.name} ({c.type})" for c in q.columns), markup=False)
+    out.print(f"\nSPARQL\n{q.sparql}\n\nCypher\n{q.cypher}", markup=False)

@@ -1,0 +1,278 @@
+"""What a user opens: a KB's tables, its graph in every form, and the engines that answer queries on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import pyarrow as pa
+
+from mindkg import __version__, pipeline
+from mindkg.errors import InputError
+from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
+from mindkg.storage import KBDirectory, Manifest, fingerprint
+
+if TYPE_CHECKING:
+    import daft
+    import networkx
+    import rdflib
+
+    from mindkg.graph.validate import Violation
+    from mindkg.stores import Store
+
+Progress = Callable[[str], None]
+"""Called with a line that says what is being done now."""
+
+DEFAULT_ENGINE: Final = "ladybug"
+EXPORTS: Final[Mapping[str, str]] = {
+    "turtle": "kb.ttl",
+    "ntriples": "kb.nt",
+    "jsonld": "kb.jsonld",
+    "graphml": "kb.graphml",
+    "csv": "csv",
+    "triples": "triples.tsv",
+}
+"""The forms of ``export`` and the name that each has under ``kb/exports`` unless another is given."""
+
+
+class KnowledgeBase:
+    """A finished KB, opened for reading at the version that is published now.
+
+    A build that publishes later does not disturb it; open the KB again to see the newer version. Stores are made when
+    they are first asked for, under ``kb/stores``, and used again as long as the tables stay the same.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._directory = KBDirectory(path)
+        self._stores: dict[tuple[str, bool], Store] = {}
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Return the KB at ``path``; raises StorageError where there is none or it is broken."""
+        return cls(Path(path), KBDirectory(path).open_manifest())
+
+    def close(self) -> None:
+        """Close the stores that were opened."""
+        while self._stores:
+            self._stores.popitem()[1].close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        rows = {name: self.manifest.tables[name].rows for name in ("products", "cobuys", "assertions", "concepts")}
+        return f"KnowledgeBase({str(self.path)!r}, {', '.join(f'{n:,} {name}' for name, n in rows.items())})"
+
+    # tables
+
+    def table(self, name: str) -> pa.Table:
+        """Return the table ``name`` (see ``mindkg.schema.TABLES``), its rows sorted by key."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self._folder(name)).cast(TABLES[name])
+
+    def scan(self, name: str) -> daft.DataFrame:
+        """Return the table ``name`` as a lazy Daft frame."""
+        self._folder(name)
+        return pipeline.scan(self._directory, self.manifest.tables[name])
+
+    def info(self) -> dict[str, Any]:
+        """Return what the KB holds: rows of tables, where input rows went, inputs, options, versions and stores."""
+        m = self.manifest
+        stages = {
+            s.stage: {"read": s.read, "kept": s.kept, "rejected": s.rejected, **s.notes} for s in m.stages.values()
+        }
+        return {
+            "path": str(self.path),
+            "created": m.created,
+            "schema_version": SCHEMA_VERSION,
+            "tables": {name: m.tables[name].rows for name in KEYS if name in m.tables},
+            "stages": stages,
+            "inputs": m.inputs,
+            "options": m.options,
+            "versions": m.versions,
+            "stores": sorted(p.parent.name for p in self.path.glob(f"stores/*/{m.fingerprint}-*")),
+        }
+
+    def clean(self) -> list[Path]:
+        """Remove what no version of the KB names any more, and return the paths that went."""
+        with self._directory.writing(), self._directory.loading():
+            return self._directory.clean()
+
+    # the graph
+
+    def graph(self, *, include_filtered: bool = False, progress: Progress | None = None) -> Path:
+        """Return the folder of Parquet files that hold the graph, made if it is not there yet.
+
+        What the filter refused is in it only with ``include_filtered``.
+        """
+        from mindkg.graph import selection
+
+        target = self._store_folder("graph", include_filtered)
+        if not target.is_dir():
+            with self._directory.loading():
+                if not target.is_dir():
+                    _say(progress, "selecting what the graph holds")
+                    tables = {name: self._folder(name) for name in TABLES}
+                    with self._directory.building(target) as folder:
+                        selection.select_graph(tables, folder, include_filtered=include_filtered)
+        return target
+
+    def load(
+        self, engine: str = DEFAULT_ENGINE, *, include_filtered: bool = False, progress: Progress | None = None
+    ) -> dict[str, int]:
+        """Load the graph into the embedded ``engine`` (``ladybug`` or ``oxigraph``) if it is stale; return its counts.
+
+        Raises StoreError where the counts differ from the tables.
+        """
+        from mindkg.stores.base import counts
+
+        return counts(self.store(engine, include_filtered=include_filtered, progress=progress))
+
+    def store(
+        self, engine: str = DEFAULT_ENGINE, *, include_filtered: bool = False, progress: Progress | None = None
+    ) -> Store:
+        """Return the embedded ``engine`` opened on the graph, loaded before if it is stale."""
+        from mindkg.stores import load_store, open_store
+
+        known = self._stores.get((engine, include_filtered))
+        if known is not None:
+            return known
+        target = self._store_folder(engine, include_filtered)
+        if not target.is_dir():
+            folder = self.graph(include_filtered=include_filtered, progress=progress)
+            with self._directory.loading():
+                if not target.is_dir():
+                    _say(progress, f"loading the graph into {engine}")
+                    load_store(engine, folder, target, progress)
+        store = open_store(engine, target)
+        self._stores[engine, include_filtered] = store
+        return store
+
+    # queries
+
+    def query(
+        self,
+        name: str,
+        *,
+        engine: str = DEFAULT_ENGINE,
+        include_filtered: bool = False,
+        progress: Progress | None = None,
+        **parameters: Any,
+    ) -> pa.Table:
+        """Return the rows of the catalogue query ``name`` (see ``mindkg queries``) for its ``parameters``.
+
+        The rows and their order are the same in every engine. Raises QueryError for an unknown query, a missing
+        parameter or a value of the wrong type.
+        """
+        from mindkg import queries
+
+        query = queries.lookup(name)
+        queries.check(query, parameters)
+        return queries.run(self.store(engine, include_filtered=include_filtered, progress=progress), query, parameters)
+
+    def sparql(self, text: str, *, include_filtered: bool = False, progress: Progress | None = None) -> pa.Table:
+        """Return the rows of a SPARQL query; raises QueryError, one line, where it is refused."""
+        return self.store("oxigraph", include_filtered=include_filtered, progress=progress).query(text)
+
+    def cypher(
+        self,
+        text: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        include_filtered: bool = False,
+        progress: Progress | None = None,
+    ) -> pa.Table:
+        """Return the rows of a Cypher query with bound ``parameters``; raises QueryError where it is refused."""
+        return self.store("ladybug", include_filtered=include_filtered, progress=progress).query(text, parameters)
+
+    # other forms
+
+    def export(
+        self,
+        to: str,
+        output: str | Path | None = None,
+        *,
+        base: str | None = None,
+        include_filtered: bool = False,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Write the graph as ``to`` (one of ``EXPORTS``) and return the path; ``base`` is the base of data IRIs."""
+        if to not in EXPORTS:
+            raise InputError(f"cannot export to {to!r}", hint=f"Forms: {', '.join(EXPORTS)}")
+        target = Path(output) if output else self.path / "exports" / EXPORTS[to]
+        folder = self.graph(include_filtered=include_filtered, progress=progress)
+        _say(progress, f"writing {target}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _export(to, folder, target, base)
+        except OSError as error:
+            hint = "Give another path with -o"
+            raise InputError(f"cannot write: {error.strerror}", record=str(target), hint=hint) from error
+        return target
+
+    def validate(self, *, shacl: bool | None = None, include_filtered: bool = False) -> list[Violation]:
+        """Return what breaks the SHACL rules of the ontology: nothing in a sound KB.
+
+        The rules are checked on the tables; with ``shacl`` pyshacl checks the RDF itself (small graphs).
+        """
+        from mindkg.graph import validate
+
+        folder = self.graph(include_filtered=include_filtered)
+        return validate.validate_graph(folder) if shacl else validate.validate_tables(folder)
+
+    def to_rdflib(self) -> rdflib.Graph:
+        """Return the graph as an rdflib Graph over the Oxigraph store, read-only."""
+        import rdflib
+        from oxrdflib import OxigraphStore
+        from pyoxigraph import Store
+        from rdflib.graph import DATASET_DEFAULT_GRAPH_ID
+
+        self.load("oxigraph")
+        place = self._store_folder("oxigraph", False)
+        store = OxigraphStore(store=Store.read_only(str(place)))
+        return rdflib.Graph(store=store, identifier=DATASET_DEFAULT_GRAPH_ID)
+
+    def to_networkx(self, *, include_filtered: bool = False) -> networkx.MultiDiGraph:
+        """Return the property graph as a networkx MultiDiGraph."""
+        from mindkg.graph.property_graph import to_networkx
+
+        return to_networkx(self.graph(include_filtered=include_filtered))
+
+    def _folder(self, name: str) -> Path:
+        if name not in self.manifest.tables:
+            raise InputError(f"there is no table {name!r}", hint=f"Tables: {', '.join(sorted(self.manifest.tables))}")
+        return self._directory.table_folder(self.manifest.tables[name])
+
+    def _store_folder(self, engine: str, include_filtered: bool) -> Path:
+        from mindkg.graph import selection
+
+        variant = fingerprint(__version__, selection.VERSION, include_filtered)[:6]
+        return self._directory.store_folder(engine, f"{self.manifest.fingerprint}-{variant}")
+
+
+def _say(progress: Progress | None, line: str) -> None:
+    if progress:
+        progress(line)
+
+
+def _export(to: str, folder: Path, target: Path, base: str | None) -> None:
+    from mindkg.graph import property_graph, rdf
+    from mindkg.graph.triples import write_triples
+    from mindkg.vocabulary import DATA
+
+    if to == "graphml":
+        property_graph.write_graphml(folder, target)
+    elif to == "csv":
+        property_graph.write_csv(folder, target)
+    elif to == "triples":
+        write_triples(folder, target)
+    else:
+        writer = {"turtle": rdf.write_turtle, "ntriples": rdf.write_ntriples, "jsonld": rdf.write_jsonld}[to]
+        writer(folder, target, base=base or DATA)
