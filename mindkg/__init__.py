@@ -1,3 +1,51 @@
-"""mindkg: a knowledge graph of why people buy things together."""
+"""mindkg: a knowledge graph of why people buy things together.
+
+The public names; each is imported when it is first used, so that ``import mindkg`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mindkg.errors import MindKGError
+
+if TYPE_CHECKING:
+    from mindkg.knowledge_base import KnowledgeBase
+    from mindkg.link import link_texts
+    from mindkg.link.isa import open_isa
+    from mindkg.parse import parse_intention, parse_verdict
+    from mindkg.pipeline import build
+    from mindkg.queries import catalogue
 
 __version__ = "0.1.0"
+__all__ = [
+    "KnowledgeBase",
+    "MindKGError",
+    "build",
+    "catalogue",
+    "link_texts",
+    "open_isa",
+    "parse_intention",
+    "parse_verdict",
+]
+
+_HOMES = {
+    "KnowledgeBase": "mindkg.knowledge_base",
+    "build": "mindkg.pipeline",
+    "catalogue": "mindkg.queries",
+    "link_texts": "mindkg.link",
+    "open_isa": "mindkg.link.isa",
+    "parse_intention": "mindkg.parse",
+    "parse_verdict": "mindkg.parse",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -58,7 +58,7 @@ def build(
     sources: Sequence[str | Path] = (),
     output: str | Path = "kb",
     *,
-    format: str | None = None,  # noqa: A002 - the word that users know from the command line
+    format: str | None = None,
     field: str | None = None,
     relations: str | None = None,
     isa: str | Path | None = None,

@@ -38,7 +38,7 @@ def build(
     isa_order: Annotated[
         str | None, typer.Option(help="Columns of the isA table: concept-first or instance-first.", show_default=False)
     ] = None,
-    format: Annotated[  # noqa: A002 - the option's name
+    format: Annotated[
         str | None, typer.Option(help="Format of the sources (default: found from content).", show_default=False)
     ] = None,
     field: Annotated[

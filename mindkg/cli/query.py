@@ -41,7 +41,7 @@ def query(
     name: Annotated[str, typer.Argument(help="A query of the catalogue (see `mindkg queries`).", show_default=False)],
     parameters: Parameters = None,
     engine: Annotated[str, typer.Option(help="ladybug or oxigraph.")] = "ladybug",
-    format: Rows = Format.table,  # noqa: A002 - the option's name
+    format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
 ) -> None:
     """Answer a query of the catalogue; every engine gives the same rows in the same order."""
@@ -56,7 +56,7 @@ def query(
 
 def queries(
     name: Annotated[str | None, typer.Argument(help="Show this one whole.", show_default=False)] = None,
-    format: Rows = Format.table,  # noqa: A002 - the option's name
+    format: Rows = Format.table,
 ) -> None:
     """List the catalogue, or show one query with its parameters, columns and both texts."""
     from mindkg.queries import catalogue, lookup
@@ -91,7 +91,7 @@ def cypher(
     kb: KB,
     text: QueryText,
     parameters: Parameters = None,
-    format: Rows = Format.table,  # noqa: A002 - the option's name
+    format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
 ) -> None:
     """Answer a Cypher query on the embedded LadybugDB; parameters are bound, numbers and true/false as such."""
