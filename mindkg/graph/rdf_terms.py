@@ -27,10 +27,12 @@ def text_scalar(value: str) -> pa.Scalar:
 def as_text(values: pa.Array) -> pa.Array:
     """Return ``values`` as strings: integers, booleans and texts as they are, doubles as XML Schema writes them."""
     texts = values.cast(STRING)
-    if pa.types.is_floating(values.type):
-        texts = pc.replace_substring_regex(texts, "inf", "INF") if not pc.all(pc.is_finite(values)).as_py() else texts
-        texts = pc.if_else(pc.is_nan(values), text_scalar("NaN"), texts)
-    return texts
+    if not pa.types.is_floating(values.type):
+        return texts
+    special = pc.replace_substring(pc.replace_substring(texts, "nan", "NaN"), "inf", "INF")
+    # JSON-LD readers take a double without a point for an integer
+    whole = pc.invert(pc.match_substring_regex(texts, "[.e]"))
+    return pc.if_else(pc.is_finite(values), pc.if_else(whole, join(texts, ".0"), texts), special)
 
 
 def escape(texts: pa.Array) -> pa.Array:

@@ -1,0 +1,106 @@
+"""Batches of a graph folder as the RDF writers need them: identifiers, values of properties, rows of links."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mindkg import identity
+from mindkg.graph.folder import batches, rows
+from mindkg.graph.output import Progress
+from mindkg.graph.rdf_model import NODES, PATH, PATH_SEPARATOR, Link, Node, Property
+from mindkg.graph.rdf_terms import STRING, text_scalar
+
+
+class Chunk(NamedTuple):
+    """Some whole nodes or triples as UTF-8, how many triples they are, and of how many rows."""
+
+    data: memoryview
+    triples: int
+    rows: int
+
+
+def in_order(tasks: Iterator[Callable[[], Chunk]], threads: int = 2, ahead: int = 4) -> Iterator[Chunk]:
+    """Yield what ``tasks`` return, in order, while the next few run: Arrow's kernels leave Python's lock."""
+    with ThreadPoolExecutor(threads) as pool:
+        running: deque[Future[Chunk]] = deque()
+        for task in tasks:
+            running.append(pool.submit(task))
+            if len(running) >= ahead:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def write_chunks(chunks: Iterator[Chunk], stream: BinaryIO, folder: Path, progress: Progress | None) -> int:
+    """Write ``chunks`` of the graph folder ``folder`` and return how many triples they are."""
+    total = _rows_to_read(folder) if progress else 0
+    triples = done = 0
+    for chunk in chunks:
+        stream.write(chunk.data)
+        triples, done = triples + chunk.triples, done + chunk.rows
+        if progress:
+            progress(done, total)
+    return triples
+
+
+def _rows_to_read(folder: Path) -> int:
+    return sum(rows(folder, node.table) for node in NODES)
+
+
+def node_ids(node: Node, batch: pa.RecordBatch) -> pa.Array:
+    """Return the identifier of each row's node: its key, hashed where it has several columns."""
+    columns = [batch.column(name) for name in node.key]
+    return (columns[0] if len(columns) == 1 else identity.keys(columns)).cast(STRING)
+
+
+def property_values(column: pa.Array, property_: Property) -> tuple[pa.Array, pa.Array | None]:
+    """Return the values of a property's column, and the row of each where a row may have several."""
+    if not pa.types.is_list(column.type):
+        return column, None
+    if property_.range == PATH:
+        texts = pc.binary_join(column.cast(pa.list_(STRING)), text_scalar(PATH_SEPARATOR))
+        return pc.if_else(pc.equal(texts, text_scalar("")), pa.scalar(None, STRING), texts), None
+    return _distinct_values(column)
+
+
+def _distinct_values(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the values of a list column, each once a row and in its order, and the row of each."""
+    pairs = pa.table({"row": pc.list_parent_indices(column), "value": pc.list_flatten(column)}).drop_null()
+    pairs = _once(pairs)
+    return pairs["value"].combine_chunks(), pairs["row"].combine_chunks()
+
+
+def _once(table: pa.Table) -> pa.Table:
+    """Return each row of ``table`` where it stands first."""
+    numbered = table.append_column("first", pa.array(range(len(table)), pa.int64()))
+    firsts = numbered.group_by(table.column_names, use_threads=False).aggregate([("first", "min")])["first_min"]
+    # a group-by gives its groups in no order that one may rely on
+    return table.take(firsts.combine_chunks().sort())
+
+
+def link_batches(folder: Path, link: Link) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of ``link``: its subject, its object and, where it has no predicate, the relation."""
+    columns = [link.subject, link.object] if link.predicate else [link.subject, link.object, "relation"]
+    read = batches(folder, link.table, columns)
+    return _distinct_rows(read, link.subject) if link.repeats else read
+
+
+def _distinct_rows(read: Iterator[pa.RecordBatch], subject: str) -> Iterator[pa.RecordBatch]:
+    """Yield each row once; rows that are the same must have one ``subject``, on which they are sorted."""
+    rest: pa.Table | None = None
+    for batch in read:
+        table = pa.Table.from_batches([batch])
+        table = table if rest is None else pa.concat_tables([rest, table])
+        # what belongs to the last subject waits for its other rows
+        waits = pc.equal(table[subject], table[subject][-1])
+        rest = table.filter(waits)
+        yield from _once(table.filter(pc.invert(waits))).combine_chunks().to_batches()
+    if rest is not None:
+        yield from _once(rest).combine_chunks().to_batches()
