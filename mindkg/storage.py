@@ -333,7 +333,7 @@ def _check_keys(name: str, batch: pa.RecordBatch, last: list[Any] | None) -> lis
 
 
 def _manifest(raw: dict[str, Any], file: Path) -> Manifest:
-    version = raw.get("schema_version")
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         hint = "Build the KB again with this version of mindkg"
         raise StorageError(f"the KB has schema version {version}, not {SCHEMA_VERSION}", record=str(file), hint=hint)
