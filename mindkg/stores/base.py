@@ -1,0 +1,142 @@
+"""What every engine can do, and how a store gets its name only when it is whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Literal, Protocol, Self, cast
+
+import pyarrow as pa
+
+from mindkg.errors import StoreError
+from mindkg.graph.property_graph import expected_counts
+from mindkg.resources import data_folder
+
+Dialect = Literal["sparql", "cypher"]
+Progress = Callable[[str], None]
+"""Called with a line that says what is being done now."""
+
+ENGINES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ladybug": "mindkg.stores.ladybug:LadybugStore",
+        "oxigraph": "mindkg.stores.oxigraph:OxigraphStore",
+    }
+)
+"""The class behind each embedded engine; imported when it is used."""
+
+
+class Store(Protocol):
+    """A graph in an engine, opened for reading; any number of threads may query it."""
+
+    engine: ClassVar[str]
+    dialect: ClassVar[Dialect]
+
+    @classmethod
+    def build(cls, folder: Path, place: Path, progress: Progress) -> None:
+        """Write the graph folder ``folder`` in bulk into the empty folder ``place``."""
+        ...
+
+    @classmethod
+    def open(cls, place: Path) -> Self:
+        """Return the store that ``build`` wrote into ``place``; raises StoreError where there is none."""
+        ...
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of the query ``text`` in the store's dialect; raises QueryError, one line."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files; the store answers no more."""
+        ...
+
+
+def engine_class(engine: str) -> type[Store]:
+    """Return the class behind the embedded engine ``engine``; raises StoreError where there is none.
+
+    >>> engine_class("ladybug").dialect
+    'cypher'
+    """
+    if engine not in ENGINES:
+        raise StoreError(f"Unknown engine {engine!r}", hint=f"Embedded engines: {', '.join(sorted(ENGINES))}")
+    module, name = ENGINES[engine].split(":")
+    return cast("type[Store]", getattr(import_module(module), name))
+
+
+def open_store(engine: str, place: Path) -> Store:
+    """Return the store of ``engine`` that lies in ``place``; raises StoreError where there is none."""
+    if not place.is_dir():
+        raise StoreError("There is no store", record=str(place), hint=f"Load it with: mindkg load KB {engine}")
+    return engine_class(engine).open(place)
+
+
+def load_store(engine: str, folder: Path, target: Path, progress: Progress | None = None) -> dict[str, int]:
+    """Load the graph folder ``folder`` into a new store ``target`` of ``engine`` and return what it holds by class.
+
+    The store is built beside ``target``, its counts are compared with the tables, and only then it gets its name: a
+    load that is killed leaves nothing under ``target``. Raises StoreError where a count differs.
+    """
+    implementation = engine_class(engine)
+    report = progress or (lambda line: None)
+    with _beside(target) as place:
+        implementation.build(folder, place, report)
+        report("checking the counts")
+        store = implementation.open(place)
+        try:
+            found = counts(store)
+        finally:
+            store.close()
+        check_counts(engine, expected_counts(folder), found)
+    return found
+
+
+def counts(store: Store) -> dict[str, int]:
+    """Return how many of each class ``store`` holds: the answer of the catalogue's ``graph-counts``."""
+    suffix = "rq" if store.dialect == "sparql" else "cypher"
+    text = (data_folder("queries") / f"graph-counts.{suffix}").read_text("utf-8")
+    return {str(row["class"]): int(row["n"]) for row in store.query(text).to_pylist()}
+
+
+def check_counts(engine: str, expected: Mapping[str, int], found: Mapping[str, int]) -> None:
+    """Raise StoreError unless ``found`` has the number of every class of ``expected``."""
+    wrong = [f"{name} {found.get(name, 0)} instead of {n}" for name, n in expected.items() if found.get(name, 0) != n]
+    if wrong:
+        raise StoreError(f"{engine} does not hold what the tables say: {', '.join(wrong)}")
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``target`` that becomes ``target`` at the end, or goes away with an error."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(target)
+    place = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
+    try:
+        yield place
+        if target.exists():
+            shutil.rmtree(target)
+        place.rename(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what loads of ``target`` left beside it whose processes are gone."""
+    for place in target.parent.glob(".*"):
+        parts = place.name[1:].rsplit(".", 2)
+        if len(parts) == 3 and parts[0] == target.name and parts[1].isdigit() and not _alive(int(parts[1])):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,130 @@
+"""LadybugDB, embedded: Cypher over one file."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+import pyarrow as pa
+
+from mindkg.errors import QueryError, StoreError
+from mindkg.graph.property_graph import assertion_types, write_property_graph
+from mindkg.resources import data_folder
+from mindkg.stores.base import Dialect, Progress
+
+if TYPE_CHECKING:
+    import ladybug
+
+_FILE: Final = "graph.lbug"
+_POOL: Final = 2 << 30
+"""Buffer pool in bytes: LadybugDB's own default is 80 % of the machine's memory."""
+
+
+class LadybugStore:
+    """A property graph in LadybugDB, opened read-only; see ``Store``."""
+
+    engine: ClassVar[str] = "ladybug"
+    dialect: ClassVar[Dialect] = "cypher"
+
+    def __init__(self, database: ladybug.Database) -> None:
+        self._database: ladybug.Database | None = database
+
+    @classmethod
+    def build(cls, folder: Path, place: Path, progress: Progress) -> None:
+        """Write the graph folder ``folder`` in bulk into the empty folder ``place``."""
+        import ladybug
+
+        database = ladybug.Database(str(place / _FILE), buffer_pool_size=_POOL)
+        connection = ladybug.Connection(database)
+        try:
+            with tempfile.TemporaryDirectory(prefix="mindkg-", dir=_staging(place)) as files:
+                progress("making the tables of the property graph")
+                rows = write_property_graph(folder, Path(files))
+                for statement in _definitions():
+                    connection.execute(statement)
+                for name, n in rows.items():
+                    if n:
+                        progress(f"copying {n:,} {name}")
+                        connection.execute(_copy(name, Path(files) / f"{name}.parquet"))
+            connection.execute("CHECKPOINT;")
+        except RuntimeError as error:
+            raise StoreError(f"LadybugDB refuses the graph: {_one_line(error)}") from error
+        finally:
+            connection.close()
+            database.close()
+
+    @classmethod
+    def open(cls, place: Path) -> Self:
+        """Return the store that ``build`` wrote into ``place``; raises StoreError where there is none."""
+        import ladybug
+
+        if not (place / _FILE).is_file():
+            raise StoreError("There is no LadybugDB database", record=str(place))
+        try:
+            return cls(ladybug.Database(str(place / _FILE), read_only=True, buffer_pool_size=_POOL))
+        except RuntimeError as error:
+            raise StoreError(f"LadybugDB cannot open the store: {_one_line(error)}", record=str(place)) from error
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of the Cypher query ``text``; raises QueryError, one line."""
+        import ladybug
+
+        if self._database is None:
+            raise QueryError("The store is closed")
+        connection = ladybug.Connection(self._database)
+        try:
+            result = connection.execute(text, dict(parameters or {}))
+            if isinstance(result, list):
+                raise QueryError("More than one statement", hint="Give one statement without a semicolon inside")
+            return _whole_numbers(result.get_as_arrow())
+        except RuntimeError as error:
+            raise QueryError(f"LadybugDB refuses the query: {_one_line(error)}") from error
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Let go of the file; the store answers no more."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _definitions() -> list[str]:
+    folder = data_folder("loaders") / "ladybug"
+    assertions = (folder / "assertions.cypher").read_text("utf-8")
+    texts = [
+        (folder / "nodes.cypher").read_text("utf-8"),
+        (folder / "relationships.cypher").read_text("utf-8"),
+        *(re.sub(r"\bTYPE\b", type_.type, assertions) for type_ in assertion_types().values()),
+    ]
+    return [f"{statement};" for text in texts for statement in _without_comments(text).split(";") if statement.strip()]
+
+
+def _copy(table: str, file: Path) -> str:
+    template = _without_comments((data_folder("loaders") / "ladybug" / "copy.cypher").read_text("utf-8"))
+    return re.sub(r"\bTABLE\b", table, template).replace("FILE", str(file))
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("//"))
+
+
+def _staging(place: Path) -> Path | None:
+    """Return where the Parquet files stand: beside the database, unless COPY would take its path for a pattern."""
+    return place.parent if re.fullmatch(r"[\w./ -]+", str(place.parent), re.ASCII) else None
+
+
+def _whole_numbers(table: pa.Table) -> pa.Table:
+    """Return ``table`` with sums of integers, 128-bit decimals in LadybugDB, as 64-bit integers."""
+    schema = table.schema
+    for i, field in enumerate(schema):
+        if pa.types.is_decimal(field.type) and field.type.scale == 0:
+            schema = schema.set(i, field.with_type(pa.int64()))
+    return table.cast(schema)
+
+
+def _one_line(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()

@@ -1,0 +1,120 @@
+"""Oxigraph, embedded: SPARQL over RDF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+
+import pyarrow as pa
+
+from mindkg.errors import QueryError, StoreError
+from mindkg.graph.ntriples import write_ntriples
+from mindkg.stores.base import Dialect, Progress
+
+if TYPE_CHECKING:
+    import pyoxigraph
+
+_XSD: Final = "http://www.w3.org/2001/XMLSchema#"
+_INTEGERS: Final = {_XSD + name for name in ("integer", "int", "long", "nonNegativeInteger", "positiveInteger")}
+_FLOATS: Final = {_XSD + name for name in ("double", "float", "decimal")}
+
+
+class OxigraphStore:
+    """The graph as RDF in Oxigraph, opened read-only; see ``Store``."""
+
+    engine: ClassVar[str] = "oxigraph"
+    dialect: ClassVar[Dialect] = "sparql"
+
+    def __init__(self, store: pyoxigraph.Store) -> None:
+        self._store: pyoxigraph.Store | None = store
+
+    @classmethod
+    def build(cls, folder: Path, place: Path, progress: Progress) -> None:
+        """Write the graph folder ``folder`` in bulk into the empty folder ``place``."""
+        import pyoxigraph
+
+        file = place.parent / f"{place.name}.nt"
+        try:
+            progress("writing N-Triples")
+            triples = write_ntriples(folder, file)
+            progress(f"loading {triples:,} triples")
+            store = pyoxigraph.Store(str(place))
+            store.bulk_load(path=str(file), format=pyoxigraph.RdfFormat.N_TRIPLES, lenient=True)
+            store.flush()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise StoreError(f"Oxigraph refuses the graph: {_one_line(error)}") from error
+        finally:
+            file.unlink(missing_ok=True)
+
+    @classmethod
+    def open(cls, place: Path) -> Self:
+        """Return the store that ``build`` wrote into ``place``; raises StoreError where there is none."""
+        import pyoxigraph
+
+        if not (place / "CURRENT").is_file():
+            raise StoreError("There is no Oxigraph store", record=str(place))
+        try:
+            return cls(pyoxigraph.Store.read_only(str(place)))
+        except OSError as error:
+            raise StoreError(f"Oxigraph cannot open the store: {_one_line(error)}", record=str(place)) from error
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of the SPARQL query ``text``; raises QueryError, one line.
+
+        SPARQL has no parameters: values stand in the text (``mindkg.queries.bind``). ASK gives one row ``answer``,
+        CONSTRUCT and DESCRIBE give subject, predicate and object.
+        """
+        if parameters:
+            raise QueryError("SPARQL takes no parameters beside its text")
+        if self._store is None:
+            raise QueryError("The store is closed")
+        try:
+            return _table(self._store.query(text))
+        except (SyntaxError, ValueError, OSError, RuntimeError) as error:
+            raise QueryError(f"Oxigraph refuses the query: {_one_line(error)}") from error
+
+    def close(self) -> None:
+        """Let go of the files; the store answers no more."""
+        self._store = None
+
+
+def _table(answer: Any) -> pa.Table:
+    import pyoxigraph
+
+    if isinstance(answer, pyoxigraph.QueryBoolean):
+        return pa.table({"answer": [bool(answer)]})
+    if isinstance(answer, pyoxigraph.QueryTriples):
+        rows = [(t.subject, t.predicate, t.object) for t in answer]
+        names = ["subject", "predicate", "object"]
+    else:
+        names = [variable.value for variable in answer.variables]
+        rows = [tuple(solution) for solution in answer]
+    columns = zip(*rows, strict=True) if rows else [() for _ in names]
+    return pa.table([_column(column) for column in columns], names=names)
+
+
+def _column(terms: tuple[Any, ...]) -> pa.Array:
+    """Return ``terms`` as integers, floats or truth values where all of them are, else as text; unbound is null."""
+    types = {_datatype(term) for term in terms if term is not None}
+    if types and types <= _INTEGERS:
+        return pa.array([None if term is None else int(term.value) for term in terms], pa.int64())
+    if types and types <= _INTEGERS | _FLOATS:
+        return pa.array([None if term is None else _float(term.value) for term in terms], pa.float64())
+    if types == {_XSD + "boolean"}:
+        return pa.array([None if term is None else term.value in ("true", "1") for term in terms], pa.bool_())
+    return pa.array([None if term is None else getattr(term, "value", str(term)) for term in terms], pa.string())
+
+
+def _datatype(term: Any) -> str | None:
+    datatype = getattr(term, "datatype", None)
+    return None if datatype is None else str(datatype.value)
+
+
+def _float(text: str) -> float:
+    return float(text.replace("INF", "inf"))
+
+
+def _one_line(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()
