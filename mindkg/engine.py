@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Daft reports its import to a server unless this is set before; Ray and the hub the same when they are used
@@ -21,12 +23,21 @@ import daft
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["daft", "from_arrow", "processes", "to_arrow"]
+__all__ = ["daft", "from_arrow", "processes", "read_parquet", "to_arrow"]
 
 
 def processes() -> int:
     """Return how many worker processes bulk Python code may use: the cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_parquet(path: Path) -> daft.DataFrame:
+    """Return a Parquet file, or all Parquet files of a folder, as a lazy Daft frame.
+
+    Daft takes a path for a pattern; here ``[``, ``*`` and ``?`` in it stand for themselves.
+    """
+    pattern = glob.escape(str(path))
+    return daft.read_parquet(f"{pattern}/*.parquet" if path.is_dir() else pattern)
 
 
 def from_arrow(table: pa.Table) -> daft.DataFrame:

@@ -251,6 +251,6 @@ def _all_rejects(kb: KBDirectory, records: Sequence[StageRecord]) -> TableEntry:
 
 def scan(kb: KBDirectory, entry: TableEntry) -> daft.DataFrame:
     """Return a table of a KB as a lazy Daft frame."""
-    from mindkg.engine import daft
+    from mindkg.engine import read_parquet
 
-    return daft.read_parquet(str(kb.table_folder(entry) / "*.parquet"))
+    return read_parquet(kb.table_folder(entry))

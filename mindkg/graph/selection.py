@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from mindkg.engine import daft
+from mindkg.engine import read_parquet
 from mindkg.schema import TABLES
 
 VERSION: Final = 1
@@ -91,10 +91,9 @@ def _copy(source: ds.Dataset, folder: Path, name: str, rows: pc.Expression | Non
 
 def _evidence(tables: Mapping[str, Path], assertions: Path) -> Iterator[pa.RecordBatch]:
     """Yield the evidence of the selected assertions with the run of each generation, sorted by its key."""
-    files = {name: f"{tables[name]}/*.parquet" for name in ("evidence", "generations")}
-    selected = daft.read_parquet(str(assertions)).select("assertion_id")
-    runs = daft.read_parquet(files["generations"]).select("generation_id", "run_id")
-    evidence = daft.read_parquet(files["evidence"]).join(selected, on="assertion_id", how="semi")
+    selected = read_parquet(assertions).select("assertion_id")
+    runs = read_parquet(tables["generations"]).select("generation_id", "run_id")
+    evidence = read_parquet(tables["evidence"]).join(selected, on="assertion_id", how="semi")
     joined = evidence.join(runs, on="generation_id").sort(["assertion_id", "generation_id"])
     for batch in joined.select(*EVIDENCE.names).to_arrow_iter():
         yield batch.cast(EVIDENCE)
