@@ -18,7 +18,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-import daft
+import daft  # noqa: E402 - the environment comes first
 
 if TYPE_CHECKING:
     import pyarrow as pa

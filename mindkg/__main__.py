@@ -1,0 +1,5 @@
+"""``python -m mindkg``."""
+
+from mindkg.cli import main
+
+main()
