@@ -64,7 +64,7 @@ def grouped_chunks(folder: Path, syntax: Syntax) -> Iterator[Chunk]:
 
 def _tasks(folder: Path, syntax: Syntax) -> Iterator[Callable[[], Chunk]]:
     for node in NODES:
-        cursors = [_Cursor(link, _sorted(folder, link)) for link in node.links]
+        cursors = [Cursor(link, sorted_links(folder, link)) for link in node.links]
         for batch in batches(folder, node.table, node.columns()):
             linked = [cursor.up_to(batch[node.key[0]][-1]) for cursor in cursors]
             yield partial(_chunk, node, batch, linked, syntax)
@@ -72,7 +72,8 @@ def _tasks(folder: Path, syntax: Syntax) -> Iterator[Callable[[], Chunk]]:
             cursor.check_end()
 
 
-def _sorted(folder: Path, link: Link) -> Iterator[pa.RecordBatch]:
+def sorted_links(folder: Path, link: Link) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of ``link`` sorted by its subject."""
     if link.in_order:
         return link_batches(folder, link)
     # a few columns of one table: 60 bytes a row are held while the text is written
@@ -82,8 +83,8 @@ def _sorted(folder: Path, link: Link) -> Iterator[pa.RecordBatch]:
     return iter(table.sort_by([(name, "ascending") for name in order]).to_batches(BATCH_ROWS))
 
 
-class _Cursor:
-    """Hands out the rows of a link in the order of their subjects."""
+class Cursor:
+    """Hands out the rows of a link (a table sorted by its subject) as its subjects come by."""
 
     def __init__(self, link: Link, read: Iterator[pa.RecordBatch]) -> None:
         self.link = link
@@ -106,11 +107,13 @@ class _Cursor:
         return table.slice(0, due) if due else None
 
     def check_end(self) -> None:
+        """Raise StoreError where rows are left: their subjects never came by."""
         if self._rest is not None or next(self._read, None) is not None:
-            raise _dangling(self.link)
+            raise dangling(self.link)
 
 
-def _dangling(link: Link) -> StoreError:
+def dangling(link: Link) -> StoreError:
+    """Return the error for a row of ``link`` whose subject the graph does not have."""
     return StoreError(
         f"{link.table} has a {link.subject} that the graph does not have",
         hint="`mindkg validate` names the rows",
@@ -150,9 +153,7 @@ def _property(batch: pa.RecordBatch, property_: Property, syntax: Syntax) -> tup
 
 
 def _link(ids: pa.Array, link: Link, table: pa.Table, syntax: Syntax) -> Values:
-    rows = pc.index_in(table[link.subject].combine_chunks().cast(STRING), value_set=ids)
-    if rows.null_count:
-        raise _dangling(link)
+    rows = subject_rows(ids, link, table)
     terms = syntax.reference(link.range, table[link.object].combine_chunks())
     if link.predicate:
         return Values(link.predicate, join_rows(terms, rows, len(ids), syntax.separator), True)
@@ -162,6 +163,14 @@ def _link(ids: pa.Array, link: Link, table: pa.Table, syntax: Syntax) -> Values:
     joined = join_rows(terms, pa.array(np.cumsum(first) - 1), len(starts), syntax.separator)
     named = syntax.named(relations.take(starts), joined)
     return Values(None, join_rows(named, rows.take(starts), len(ids), ""), True)
+
+
+def subject_rows(ids: pa.Array, link: Link, table: pa.Table) -> pa.Array:
+    """Return which of ``ids`` is the subject of each row; raises StoreError where none is."""
+    rows = pc.index_in(table[link.subject].combine_chunks().cast(STRING), value_set=ids)
+    if rows.null_count:
+        raise dangling(link)
+    return rows
 
 
 def _changes(*columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mindkg.graph.grouped import Values, grouped_chunks
 from mindkg.graph.output import Progress, writing
-from mindkg.graph.rdf_batches import Chunk, write_chunks
+from mindkg.graph.rdf_batches import Chunk, node_rows, write_chunks
 from mindkg.graph.rdf_model import BOOLEAN, DOUBLE, ENGLISH, IDENTIFIER, INTEGER, RELATION, TEXT, Node, prefixes
 from mindkg.graph.rdf_terms import as_text, escape, join, join_present, percent_encode
 from mindkg.resources import data_folder
@@ -26,7 +26,9 @@ def write_jsonld(folder: Path, out: Path | BinaryIO, *, base: str = DATA, progre
     """
     with writing(out) as stream:
         stream.write(f'{{"@context": {json.dumps(context(base), indent=1)},\n"@graph": ['.encode())
-        triples = write_chunks(_without_first_comma(grouped_chunks(folder, JsonLd())), stream, folder, progress)
+        triples = write_chunks(
+            _without_first_comma(grouped_chunks(folder, JsonLd())), stream, node_rows(folder), progress
+        )
         stream.write(b"\n]}\n")
     return triples
 

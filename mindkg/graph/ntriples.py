@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mindkg.graph.folder import batches
 from mindkg.graph.output import Progress, writing
-from mindkg.graph.rdf_batches import Chunk, in_order, link_batches, node_ids, property_values, write_chunks
+from mindkg.graph.rdf_batches import Chunk, in_order, link_batches, node_ids, node_rows, property_values, write_chunks
 from mindkg.graph.rdf_model import ENGLISH, IDENTIFIER, NODES, PATH, TEXT, Link, Node, Property, expand, namespace
 from mindkg.graph.rdf_terms import as_text, contents, escape, join, join_present, percent_encode
 from mindkg.vocabulary import DATA
@@ -26,7 +26,7 @@ def write_ntriples(folder: Path, out: Path | BinaryIO, *, base: str = DATA, prog
     Raises InputError where the folder lacks a table.
     """
     with writing(out) as stream:
-        return write_chunks(ntriples_chunks(folder, base=base), stream, folder, progress)
+        return write_chunks(ntriples_chunks(folder, base=base), stream, node_rows(folder), progress)
 
 
 def ntriples_chunks(folder: Path, *, base: str = DATA) -> Iterator[Chunk]:

@@ -38,19 +38,19 @@ def in_order(tasks: Iterator[Callable[[], Chunk]], threads: int = 2, ahead: int 
             yield running.popleft().result()
 
 
-def write_chunks(chunks: Iterator[Chunk], stream: BinaryIO, folder: Path, progress: Progress | None) -> int:
-    """Write ``chunks`` of the graph folder ``folder`` and return how many triples they are."""
-    total = _rows_to_read(folder) if progress else 0
+def write_chunks(chunks: Iterator[Chunk], stream: BinaryIO, all_rows: int, progress: Progress | None) -> int:
+    """Write ``chunks``, made of ``all_rows`` rows, and return how many triples they are."""
     triples = done = 0
     for chunk in chunks:
         stream.write(chunk.data)
         triples, done = triples + chunk.triples, done + chunk.rows
         if progress:
-            progress(done, total)
+            progress(done, all_rows)
     return triples
 
 
-def _rows_to_read(folder: Path) -> int:
+def node_rows(folder: Path) -> int:
+    """Return how many nodes the RDF of a graph folder has."""
     return sum(rows(folder, node.table) for node in NODES)
 
 

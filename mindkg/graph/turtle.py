@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mindkg.graph.grouped import Values, grouped_chunks
 from mindkg.graph.output import Progress, writing
-from mindkg.graph.rdf_batches import write_chunks
+from mindkg.graph.rdf_batches import node_rows, write_chunks
 from mindkg.graph.rdf_model import (
     BOOLEAN,
     DOUBLE,
@@ -41,7 +41,7 @@ def write_turtle(folder: Path, out: Path | BinaryIO, *, base: str = DATA, progre
     """
     with writing(out) as stream:
         stream.write(turtle_prefixes(base).encode())
-        return write_chunks(grouped_chunks(folder, Turtle(base)), stream, folder, progress)
+        return write_chunks(grouped_chunks(folder, Turtle(base)), stream, node_rows(folder), progress)
 
 
 def turtle_prefixes(base: str = DATA) -> str:
