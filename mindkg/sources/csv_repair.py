@@ -1,0 +1,102 @@
+"""The careful way through damaged CSV: whole rows kept, each damaged one named, and on from the next whole row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+# a quote inside a field that does not start with one is just a character
+_FIELD = rb'(?>"(?:[^"]++|"")*+"|[^",\r\n][^,\r\n]*+|)'
+_ANY = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+\r?\n")
+_BLANK = re.compile(rb"\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A damaged stretch of a piece of a file, and what is wrong with it."""
+
+    start: int
+    end: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """The records of a piece of a file.
+
+    ``text`` is the records that pyarrow may read, one behind the other; ``starts`` and ``ends`` are where they stand
+    in the piece, shape (records,); ``consumed`` is how much of the piece is done with; ``sure`` says that each record
+    has the right number of fields.
+    """
+
+    text: bytes
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    damages: Sequence[Span]
+    consumed: int
+    sure: bool = True
+
+
+@cache
+def _record(width: int) -> re.Pattern[bytes]:
+    return re.compile(_FIELD + rb"(?:," + _FIELD + rb"){%d}\r?\n" % (width - 1))
+
+
+def repair(piece: bytes, width: int, final: bool, whole: bool) -> Repaired:
+    """Return the whole records of ``width`` fields in ``piece``, which starts with a record, and what is damaged.
+
+    ``final``: nothing follows. ``whole``: do not wait for the rest of a record that does not end in the piece.
+    """
+    record = _record(width)
+    good: list[tuple[int, int]] = []
+    damages: list[Span] = []
+    at, stop = 0, piece.rfind(b"\n") + 1
+    while at < stop:
+        if blank := _BLANK.match(piece, at):
+            at = blank.end()
+        elif match := record.match(piece, at):
+            _keep(piece, at, match.end(), good, damages)
+            at = match.end()
+        else:
+            damage = _damage(piece, at, stop, record, width)
+            if damage.end == stop and damage.reason == "" and not (final or whole):
+                break
+            damages.append(Span(at, damage.end, "bad_syntax", damage.detail))
+            at = damage.end
+    starts, ends = np.array(good, np.int64).reshape(-1, 2).T
+    return Repaired(b"".join(piece[s:e] for s, e in good), starts, ends - 1, damages, at)
+
+
+def _keep(piece: bytes, start: int, end: int, good: list[tuple[int, int]], damages: list[Span]) -> None:
+    try:
+        piece[start:end].decode("utf-8")
+    except UnicodeDecodeError as error:
+        damages.append(Span(start, end, "bad_encoding", f"not UTF-8 at byte {error.start}: {error.reason}"))
+    else:
+        good.append((start, end))
+
+
+def _damage(piece: bytes, start: int, stop: int, record: re.Pattern[bytes], width: int) -> Span:
+    """Return the damaged stretch that starts at ``start``; its reason is empty where its end is a guess."""
+    row = _ANY.match(piece, start)
+    last = row.end() if row else stop
+    line = piece.find(b"\n", start) + 1
+    while line < last:
+        # a row that lost a quote swallows the next ones: go on where a line is a whole row again
+        if record.match(piece, line):
+            return Span(start, line, "bad_syntax", "a quote is not closed, or stands inside a quoted field")
+        line = piece.find(b"\n", line) + 1 or last
+    if row:
+        count = _fields(row[0])
+        return Span(start, last, "bad_syntax", f"{count} fields where the header has {width}")
+    return Span(start, stop, "", "a quote is not closed, or stands inside a quoted field")
+
+
+def _fields(row: bytes) -> int:
+    return sum(1 for _ in re.finditer(_FIELD + rb"(?:,|\r?\n)", row))

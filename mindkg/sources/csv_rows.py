@@ -1,0 +1,177 @@
+"""CSV of RFC 4180 in blocks: quoted texts of many lines, true line numbers, and damaged rows kept apart.
+
+The fast way takes a piece of the file, finds the ends of its records (line breaks behind an even number of quotes) with
+numpy, and leaves the fields to pyarrow. A piece in which a quote stands where none may, or a row has another
+number of fields, goes through :mod:`mindkg.sources.csv_repair` first, which keeps its whole rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from mindkg.errors import InputError
+from mindkg.sources.blocks import Block, Damage, Rows, beginning
+from mindkg.sources.csv_repair import Repaired, repair
+from mindkg.sources.files import CHUNK, CutOffError, chunks
+
+_BOM = b"\xef\xbb\xbf"
+_NEWLINE, _RETURN, _QUOTE, _COMMA = b'\n\r",'
+_FIRST = re.compile(rb'[\r\n]*+(?:[^"\n]++|"[^"]*+")++\n')
+
+Spans = npt.NDArray[np.int64]
+_NONE: Spans = np.empty(0, np.int64)
+
+
+def open_csv(path: Path) -> Rows:
+    """Return the columns of a CSV file and its blocks; raises InputError where it has no header or is not UTF-8."""
+    header, _, _, _ = _header(path, chunks(path))
+    return Rows(header, lambda wanted: _blocks(path, wanted))
+
+
+def _header(path: Path, pieces: Iterator[bytes]) -> tuple[tuple[str, ...], bytes, int, str | None]:
+    """Return the column names, the bytes behind them, the line where those start, and how the file was cut off."""
+    buffer, cut = b"", None
+    end = -1
+    while end < 0:
+        try:
+            piece = next(pieces, None)
+        except CutOffError as error:
+            piece, cut = None, str(error)
+        if piece is None:
+            buffer += b"\n"
+        buffer = (buffer + (piece or b"")).removeprefix(_BOM)
+        end = _record_end(buffer)
+        if piece is None and end < 0:
+            raise InputError("this CSV file has no header", record=str(path), hint="Its first line names the columns")
+    try:
+        names = next(csv.reader([buffer[:end].decode("utf-8").strip("\r\n")], strict=True), [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError("the header is not UTF-8 CSV", record=str(path), hint=f"Save it as UTF-8 ({error})") from error
+    return tuple(name.strip() for name in names), buffer[end:], buffer[:end].count(b"\n") + 1, cut
+
+
+def _record_end(buffer: bytes) -> int:
+    """Return where the first record that is not blank ends, or -1."""
+    match = _FIRST.match(buffer)
+    return match.end() if match else -1
+
+
+def _blocks(path: Path, wanted: Sequence[str]) -> Iterator[Block]:
+    pieces = chunks(path)
+    header, buffer, line, cut = _header(path, pieces)
+    fields = {name: header.index(name) for name in wanted}
+    while True:
+        final = cut is not None
+        if not final:
+            try:
+                piece = next(pieces, None)
+                final = piece is None
+                buffer += piece or b""
+            except CutOffError as error:
+                cut, final = str(error), True
+        if final and cut is None and buffer and not buffer.endswith(b"\n"):
+            buffer += b"\n"
+        while True:
+            repaired = _split(buffer, len(header), final and cut is None)
+            yield from _block(buffer, repaired, line, header, fields)
+            line += buffer.count(b"\n", 0, repaired.consumed)
+            buffer = buffer[repaired.consumed :]
+            if not repaired.consumed or not final:
+                break
+        if final:
+            break
+    if cut is not None:
+        damage = Damage(line, "bad_syntax", f"cut off: {cut}", beginning(buffer))
+        yield Block(_columns(b"", header, fields), np.empty(0, np.int64), [damage], str)
+
+
+def _split(buffer: bytes, width: int, final: bool) -> Repaired:
+    """Return the records of ``buffer``, which starts with one: the fast way, or the careful one."""
+    if not buffer:
+        return Repaired(b"", _NONE, _NONE, (), 0)
+    array = np.frombuffer(buffer, np.uint8)
+    newlines, quotes = np.flatnonzero(array == _NEWLINE), np.flatnonzero(array == _QUOTE)
+    ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    consumed = int(ends[-1]) + 1 if len(ends) else 0
+    quotes = quotes[: np.searchsorted(quotes, consumed)]
+    too_long = len(buffer) - consumed > CHUNK
+    if too_long or (final and consumed < len(buffer)) or not (_quotes_fit(array, quotes) and _utf8(buffer, consumed)):
+        return repair(buffer, width, final, too_long)
+    starts = np.concatenate(([0], ends + 1))[:-1]
+    length = ends - starts
+    full = ~((length == 0) | ((length == 1) & (array[starts] == _RETURN)))
+    return Repaired(buffer[:consumed], starts[full], ends[full], (), consumed, sure=False)
+
+
+def _quotes_fit(array: npt.NDArray[np.uint8], quotes: Spans) -> bool:
+    """Say whether each quote opens a field, closes one, or stands doubled in one."""
+    opening, closing = quotes[0::2], quotes[1::2]
+    before = array[np.maximum(opening - 1, 0)]
+    behind = array[closing + 1]
+    opens = (before == _COMMA) | (before == _NEWLINE) | (before == _QUOTE) | (opening == 0)
+    closes = (behind == _COMMA) | (behind == _NEWLINE) | (behind == _QUOTE) | (behind == _RETURN)
+    return bool(opens.all() and closes.all())
+
+
+def _utf8(buffer: bytes, end: int) -> bool:
+    text = pa.LargeStringArray.from_buffers(1, pa.py_buffer(np.array([0, end], np.int64)), pa.py_buffer(buffer))
+    try:
+        text.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _block(
+    buffer: bytes, found: Repaired, line: int, header: tuple[str, ...], fields: dict[str, int]
+) -> Iterator[Block]:
+    """Yield the block of the records ``found``; a row with another number of fields sends it back for repair."""
+    columns = None
+    try:
+        columns = _columns(found.text, header, fields)
+    except pa.ArrowInvalid:
+        if found.sure:
+            raise
+    if not found.sure and (columns is None or any(len(c) != len(found.starts) for c in columns.values())):
+        found = repair(buffer[: found.consumed], len(header), False, True)
+        columns = _columns(found.text, header, fields)
+    assert columns is not None
+    newlines = np.flatnonzero(np.frombuffer(buffer, np.uint8, found.consumed) == _NEWLINE)
+    lines = np.searchsorted(newlines, found.starts) + line
+    damages = [
+        Damage(int(np.searchsorted(newlines, d.start)) + line, d.reason, d.detail, beginning(buffer[d.start : d.end]))
+        for d in found.damages
+    ]
+    starts, ends = found.starts, found.ends
+    if len(lines) or damages:
+        yield Block(columns, lines, damages, lambda row: beginning(buffer[starts[row] : ends[row]]))
+
+
+def _columns(text: bytes, header: tuple[str, ...], fields: dict[str, int]) -> dict[str, pa.StringArray]:
+    """Return the wanted fields of whole records; raises ArrowInvalid where a row has another number of fields."""
+    if not text:
+        return {name: pa.array([], pa.string()) for name in fields}
+    # names of our own: a header may name two columns the same
+    places = {name: str(place) for name, place in fields.items()}
+    table = arrow_csv.read_csv(
+        pa.BufferReader(text),
+        read_options=arrow_csv.ReadOptions(
+            column_names=[str(place) for place in range(len(header))], block_size=len(text) + 1
+        ),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            check_utf8=False,  # the whole piece has been checked
+            column_types=dict.fromkeys(places.values(), pa.string()),
+            include_columns=sorted(set(places.values())),
+            strings_can_be_null=False,
+        ),
+    )
+    return {name: table[place].combine_chunks() for name, place in places.items()}

@@ -1,0 +1,212 @@
+"""The formats that sources come in: for each, its columns and what they mean. A new one is one more value here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from mindkg.errors import InputError
+
+Kind = Literal["generations", "products", "cobuys"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format.
+
+    ``required`` are sets of columns of which a file has at least one whole; ``columns`` says for each field of a
+    record in which columns it may stand (the first one that the file has counts); ``text`` are the columns of the
+    raw answer, the first that is not empty counts.
+    """
+
+    name: str
+    about: str
+    kind: Kind
+    required: Sequence[frozenset[str]]
+    columns: Mapping[str, Sequence[str]]
+    text: Sequence[str] = ()
+
+    def fit(self, header: Sequence[str]) -> int:
+        """Return how many columns of ``header`` speak for this format; 0 where it lacks a required one."""
+        return max((len(columns) for columns in self.required if columns <= set(header)), default=0)
+
+
+_PAIR = frozenset({"item_a_id", "item_b_id", "relation", "assertion"})
+_NAMES = frozenset({"item_a_name", "item_b_name"})
+_PLAUSIBILITY = ("plausibility", "plausibility_score")
+_ITEMS = {
+    "product_a": ("item_a_id",),
+    "product_b": ("item_b_id",),
+    "title_a": ("item_a_name",),
+    "title_b": ("item_b_name",),
+    "relation": ("relation",),
+    "record": ("id",),
+    "typicality": ("typicality", "typicality_score"),
+}
+
+ALL: Final = (
+    Format(
+        "mind",
+        "MIND's distillation CSV: Intention (else tail) is the raw text, Agreement the filter's answer",
+        "generations",
+        [
+            frozenset({"id_a", "id_b", "Relation", "Intention"}),
+            frozenset({"id_a", "id_b", "Relation", "tail"}),
+        ],
+        {
+            "product_a": ("id_a",),
+            "product_b": ("id_b",),
+            "title_a": ("Product_a",),
+            "title_b": ("Product_b",),
+            "relation": ("Relation",),
+            "feature_a": ("product_a_desc",),
+            "feature_b": ("product_b_desc",),
+            "verdict": ("Agreement",),
+            "category_a": ("item_a_cate", "Cate"),
+            "category_b": ("item_b_cate", "Cate"),
+            "image_a": ("item_a_img1_url",),
+            "image_b": ("item_b_img1_url",),
+        },
+        ("Intention", "tail"),
+    ),
+    Format(
+        "intentionqa",
+        "IntentionQA's JSON Lines: assertion is the raw text, id the record, typicality kept",
+        "generations",
+        [_PAIR | _NAMES | {"id", "typicality"}],
+        _ITEMS,
+        ("assertion",),
+    ),
+    Format(
+        "folkscope",
+        "FolkScope's released generations: assertion is the raw text, with plausibility and typicality where given",
+        "generations",
+        [
+            _PAIR,
+            *(_PAIR | {score} for score in _PLAUSIBILITY),
+            *(_PAIR | _NAMES | {score} for score in _PLAUSIBILITY),
+        ],
+        {**_ITEMS, "score": _PLAUSIBILITY},
+        ("assertion",),
+    ),
+    Format(
+        "mind-input",
+        "MIND's input CSV: product ids and names, relation, and FolkScope's assertion as the raw text",
+        "generations",
+        [_PAIR | _NAMES],
+        _ITEMS,
+        ("assertion",),
+    ),
+    Format(
+        "generations",
+        "raw answers in the columns of the table generations: product_a and product_b (or cobuy_id), relation, text",
+        "generations",
+        [
+            frozenset({"product_a", "product_b", "relation", "text"}),
+            frozenset({"cobuy_id", "relation", "text"}),
+        ],
+        {
+            "product_a": ("product_a",),
+            "product_b": ("product_b",),
+            "cobuy": ("cobuy_id",),
+            "relation": ("relation",),
+            "record": ("source_record", "id"),
+            "finish_reason": ("finish_reason",),
+            "typicality": ("typicality",),
+            "verdict": ("verdict",),
+            "model": ("model",),
+            "revision": ("revision",),
+            "prompt_version": ("prompt_version",),
+        },
+        ("text",),
+    ),
+    Format(
+        "cobuys",
+        "pairs bought together: product_a and product_b, support where given",
+        "cobuys",
+        [frozenset({"product_a", "product_b"})],
+        {
+            "product_a": ("product_a",),
+            "product_b": ("product_b",),
+            "cobuy": ("cobuy_id",),
+            "support": ("support",),
+        },
+    ),
+    Format(
+        "products",
+        "products: product_id and title; brand, category, description and image where given",
+        "products",
+        [frozenset({"product_id", "title"})],
+        {
+            "product_a": ("product_id",),
+            "title_a": ("title",),
+            "brand": ("brand",),
+            "category_a": ("category",),
+            "description": ("description",),
+            "image_a": ("image",),
+        },
+    ),
+)
+
+BY_NAME: Final = {format_.name: format_ for format_ in ALL}
+FORMATS: Final[Mapping[str, str]] = {format_.name: format_.about for format_ in ALL}
+"""The names that ``--format`` takes, each with a line about it."""
+
+
+def choose(header: Sequence[str], name: str | None, file: str) -> Format:
+    """Return the format called ``name``, or the one that the columns ``header`` speak for.
+
+    Raises InputError for an unknown name, and where columns are missing, naming those expected and those found.
+    """
+    if name is not None and name not in BY_NAME:
+        raise InputError(f"there is no format {name!r}", hint=f"The formats are {', '.join(BY_NAME)}")
+    best = max(ALL if name is None else [BY_NAME[name]], key=lambda f: f.fit(header))
+    if best.fit(header):
+        return best
+    found = ", ".join(header[:20]) + (", …" if len(header) > 20 else "")
+    if name is None:
+        expected = "; ".join(f"{f.name}: {_expected(f)}" for f in ALL)
+        raise InputError(f"no known format has the columns {found}", record=file, hint=f"Expected {expected}")
+    expected = _expected(BY_NAME[name])
+    raise InputError(f"this is not the format {name}", record=file, hint=f"Expected {expected}; found {found}")
+
+
+def _expected(format_: Format) -> str:
+    return " or ".join(", ".join(sorted(columns)) for columns in format_.required)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the fields of a record stand in one file: field to column, and the columns of the text, in order."""
+
+    format: Format
+    fields: Mapping[str, str]
+    text: Sequence[str]
+    field: str
+
+    @property
+    def wanted(self) -> list[str]:
+        """The columns to read, each once."""
+        return list(dict.fromkeys([*self.fields.values(), *self.text]))
+
+
+def layout(format_: Format, header: Sequence[str], field: str | None, file: str) -> Layout:
+    """Return where ``format_`` finds its fields in a file with the columns ``header``.
+
+    ``field`` names another column for the raw text; then no verdicts are read, since they are about the usual one.
+    Raises InputError where the file lacks it.
+    """
+    fields = {
+        name: column
+        for name, columns in format_.columns.items()
+        if (column := next((c for c in columns if c in header), None)) is not None
+    }
+    text = [column for column in format_.text if column in header]
+    usual = format_.text[0] if format_.text else ""
+    if field is None or field == usual or not format_.text:
+        return Layout(format_, fields, text, usual)
+    if field not in header:
+        found = ", ".join(header)
+        raise InputError(f"there is no column {field!r} to take the text from", record=file, hint=f"Found {found}")
+    return Layout(format_, {k: v for k, v in fields.items() if k not in ("verdict", "score")}, [field], field)

@@ -1,0 +1,117 @@
+"""The one way through: files opened, blocks taken, tables made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from mindkg.engine import daft, from_arrow
+from mindkg.errors import ConservationError
+from mindkg.schema import TABLES
+from mindkg.sources import Sourced, tables
+from mindkg.sources.blocks import Rows
+from mindkg.sources.csv_rows import open_csv
+from mindkg.sources.files import CutOffError, chunks
+from mindkg.sources.formats import Layout, choose, layout
+from mindkg.sources.json_rows import open_jsonl
+from mindkg.sources.parquet_rows import open_parquet
+from mindkg.sources.records import Known, Reading, take
+from mindkg.sources.staging import Staging
+
+col = daft.col
+
+
+def open_rows(path: Path) -> Rows:
+    """Open a file as Parquet, JSON Lines or CSV, by its first bytes."""
+    try:
+        head = next(chunks(path, 1 << 16), b"")
+    except CutOffError:
+        head = b""
+    if head.startswith(b"PAR1"):
+        return open_parquet(path)
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
+        return open_jsonl(path)
+    return open_csv(path)
+
+
+def read_files(
+    files: Sequence[Path],
+    folder: Path,
+    format: str | None,
+    field: str | None,
+    progress: Callable[[int], None] | None,
+) -> Sourced:
+    """Read ``files`` as :func:`mindkg.sources.read` says."""
+    opened = []
+    for path in files:
+        rows = open_rows(path)
+        found = choose(rows.header, format, str(path))
+        opened.append((_turn(plan := layout(found, rows.header, field, str(path))), path, rows, plan))
+    opened.sort(key=lambda entry: entry[:2])
+    with Staging(folder) as staging:
+        reading = Reading(staging)
+        known, turn = None, 0
+        for its_turn, path, rows, plan in opened:
+            if its_turn > 1 and its_turn != turn:
+                known = _known(staging)
+            turn = its_turn
+            for block in rows.blocks(plan.wanted):
+                take(reading, block, plan, path.name, known if turn > 1 else None)
+                if progress is not None:
+                    progress(len(block) + len(block.damages))
+        formats = {str(path): plan.format.name for _, path, _, plan in opened}
+        return _sourced(reading, staging, formats)
+
+
+def _turn(plan: Layout) -> int:
+    """Return when a file is read: what others refer to comes first."""
+    if plan.format.kind == "products":
+        return 0
+    if plan.format.kind == "generations":
+        return 1 if "product_a" in plan.fields else 3
+    return 2
+
+
+def _known(staging: Staging) -> Known:
+    """Return the products and co-buys that the files read so far name."""
+    products = staging.scan("products").select("product_id").distinct().to_arrow()["product_id"]
+    pairs = staging.scan("cobuys").select("given", "cobuy_id").distinct().to_arrow()
+    own = pa.table({"given": pairs["cobuy_id"], "cobuy_id": pairs["cobuy_id"]})
+    # our own key stands before a source's, and of two pairs with one key the first, whatever the order of the files
+    foreign = pairs.filter(pairs["given"].is_valid()).sort_by([("given", "ascending"), ("cobuy_id", "ascending")])
+    both = pa.concat_tables([own, foreign.cast(own.schema)]).combine_chunks()
+    return Known(
+        products.combine_chunks().cast(pa.string()),
+        both["given"].combine_chunks().cast(pa.string()),
+        both["cobuy_id"].combine_chunks().cast(pa.string()),
+    )
+
+
+def _sourced(reading: Reading, staging: Staging, formats: dict[str, str]) -> Sourced:
+    if reading.rows_read != reading.rows_kept + reading.rows_rejected:
+        raise ConservationError(
+            f"sources: {reading.rows_read} rows read, {reading.rows_kept} kept, {reading.rows_rejected} rejected"
+        )
+    products, title_conflicts = tables.products(staging)
+    features, feature_conflicts = tables.features(staging)
+    records = tables.numbered(staging)
+    runs = pa.Table.from_pylist(list(reading.runs.values()), schema=TABLES["runs"])
+    return Sourced(
+        tables={
+            "products": products,
+            "cobuys": tables.cobuys(staging),
+            "features": features,
+            "generations": tables.generations(records),
+            "verdicts": tables.verdicts(records),
+            "runs": from_arrow(runs),
+            "rejects": staging.scan("rejects"),
+        },
+        rows_read=reading.rows_read,
+        rows_kept=reading.rows_kept,
+        rows_rejected=reading.rows_rejected,
+        title_conflicts=title_conflicts,
+        formats=formats,
+        feature_conflicts=feature_conflicts,
+    )
