@@ -77,7 +77,7 @@ def _keep(piece: bytes, start: int, end: int, good: list[tuple[int, int]], damag
     try:
         piece[start:end].decode("utf-8")
     except UnicodeDecodeError as error:
-        damages.append(Span(start, end, "bad_encoding", f"not UTF-8 at byte {error.start}: {error.reason}"))
+        damages.append(Span(start, end, "bad_encoding", f"not UTF-8 at byte {error.start} of the row: {error.reason}"))
     else:
         good.append((start, end))
 

@@ -59,7 +59,7 @@ def _parse(line: bytes) -> Any:
     try:
         return json.loads(line)
     except UnicodeDecodeError as error:
-        return "bad_encoding", f"not UTF-8 at byte {error.start}: {error.reason}"
+        return "bad_encoding", f"not UTF-8 at byte {error.start} of the row: {error.reason}"
     except (ValueError, RecursionError) as error:
         return "bad_syntax", f"not JSON: {error}"
 

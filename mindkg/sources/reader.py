@@ -31,7 +31,8 @@ def open_rows(path: Path) -> Rows:
         head = b""
     if head.startswith(b"PAR1"):
         return open_parquet(path)
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
+    named = {suffix.lower() for suffix in path.suffixes} & {".jsonl", ".ndjson", ".json"}
+    if named or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
         return open_jsonl(path)
     return open_csv(path)
 

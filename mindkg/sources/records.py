@@ -198,7 +198,7 @@ def _stage_products(reading: Reading, rows: _Rows, side: str) -> None:
     columns = {
         "product_id": rows.clean(f"product_{side}"),
         "title": _optional(rows.clean(f"title_{side}")),
-        "category": _optional(_categories(rows.raw.get(f"category_{side}", rows.empty))),
+        "category": _optional(_categories(rows, side)),
         "image": _optional(rows.clean(f"image_{side}")),
         "source": source,
     }
@@ -209,11 +209,12 @@ def _stage_products(reading: Reading, rows: _Rows, side: str) -> None:
     reading.staging.write("products", _seen(pa.table({n: columns[n] for n in names}), names))
 
 
-def _categories(column: pa.Array) -> pa.Array:
-    """Return paths of categories with U+001F between their parts, each part cleaned."""
-    encoded = column.dictionary_encode()
+def _categories(rows: _Rows, side: str) -> pa.Array:
+    """Return paths of categories with U+001F between their parts; the domain of the row where a product has none."""
+    encoded = rows.raw.get(f"category_{side}", rows.empty).dictionary_encode()
     paths = [LIST_SEPARATOR.join(category_path(value)) for value in encoded.dictionary.to_pylist()]
-    return pa.array(paths, pa.string()).take(encoded.indices)
+    found = pa.array(paths, pa.string()).take(encoded.indices)
+    return pc.if_else(pc.equal(found, ""), rows.clean("domain"), found)
 
 
 def _products(reading: Reading, rows: _Rows) -> None:
@@ -269,7 +270,8 @@ def _generations(reading: Reading, rows: _Rows) -> None:
     records = pc.if_else(pc.equal(own, ""), hashes, own)
     relations = _relations(rows.clean("relation"))
     nothing = pa.nulls(rows.size, pa.float64())
-    verdicts = _optional(rows.raw.get("verdict", rows.empty))
+    verdicts = rows.raw.get("verdict", rows.empty)
+    verdicts = pc.if_else(pc.match_substring_regex(verdicts, r"\S"), verdicts, pa.scalar(None, pa.string()))
     scores = rows.numbers.get("score", nothing)
     judged = pc.or_(pc.is_valid(verdicts), pc.is_valid(scores))
     filters = pa.nulls(rows.size, pa.string())
