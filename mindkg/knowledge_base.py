@@ -173,8 +173,8 @@ class KnowledgeBase:
         """
         from mindkg import queries
 
-        query = queries.lookup(name)
-        queries.check(query, parameters)
+        query = queries.find(name)
+        queries.bind(query, "cypher", parameters)  # a mistake shows before an engine is loaded
         return queries.run(self.store(engine, include_filtered=include_filtered, progress=progress), query, parameters)
 
     def sparql(self, text: str, *, include_filtered: bool = False, progress: Progress | None = None) -> pa.Table:

@@ -59,9 +59,9 @@ def queries(
     format: Rows = Format.table,
 ) -> None:
     """List the catalogue, or show one query with its parameters, columns and both texts."""
-    from mindkg.queries import catalogue, lookup
+    from mindkg.queries import catalogue, find
 
-    found = [lookup(name)] if name else list(catalogue().values())
+    found = [find(name)] if name else list(catalogue().values())
     if format is Format.json:
         typer.echo(json.dumps([_described(q, texts=bool(name)) for q in found], ensure_ascii=False, indent=1))
     elif name:
