@@ -198,7 +198,8 @@ def _stage_products(reading: Reading, rows: _Rows, side: str) -> None:
     columns = {
         "product_id": rows.clean(f"product_{side}"),
         "title": _optional(rows.clean(f"title_{side}")),
-        "category": _optional(_categories(rows, side)),
+        "category": _optional(_categories(rows.raw.get(f"category_{side}", rows.empty))),
+        "domain": _optional(rows.clean("domain")),
         "image": _optional(rows.clean(f"image_{side}")),
         "source": source,
     }
@@ -209,12 +210,11 @@ def _stage_products(reading: Reading, rows: _Rows, side: str) -> None:
     reading.staging.write("products", _seen(pa.table({n: columns[n] for n in names}), names))
 
 
-def _categories(rows: _Rows, side: str) -> pa.Array:
-    """Return paths of categories with U+001F between their parts; the domain of the row where a product has none."""
-    encoded = rows.raw.get(f"category_{side}", rows.empty).dictionary_encode()
+def _categories(column: pa.Array) -> pa.Array:
+    """Return paths of categories with U+001F between their parts, each part cleaned."""
+    encoded = column.dictionary_encode()
     paths = [LIST_SEPARATOR.join(category_path(value)) for value in encoded.dictionary.to_pylist()]
-    found = pa.array(paths, pa.string()).take(encoded.indices)
-    return pc.if_else(pc.equal(found, ""), rows.clean("domain"), found)
+    return pa.array(paths, pa.string()).take(encoded.indices)
 
 
 def _products(reading: Reading, rows: _Rows) -> None:

@@ -25,6 +25,7 @@ STAGED: Final[dict[str, pa.Schema]] = {
     "products": pa.schema(
         [
             *((name, pa.string()) for name in ("product_id", "title", "brand", "category", "description", "image")),
+            ("domain", pa.string()),
             ("source", pa.string()),
             ("n", pa.int64()),
         ]
@@ -41,7 +42,8 @@ STAGED: Final[dict[str, pa.Schema]] = {
 }
 """What is staged: observations that the tables are made of.
 
-Products and features with how often each was seen (``n``); co-buys with the support that a format gives ``once``
+Products and features with how often each was seen (``n``), ``domain`` being the category of the row, not of the
+product; co-buys with the support that a format gives ``once``
 however often it names the pair and that which ``each`` row adds; ``given`` is the source's own key of the pair.
 """
 

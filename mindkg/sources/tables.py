@@ -37,14 +37,15 @@ def products(staging: Staging) -> tuple[daft.DataFrame, int]:
     seen = staging.scan("products")
     table = seen.groupby("product_id").agg(_sources())
     conflicts = 0
-    for name in ("title", "brand", "category", "description", "image"):
+    for name in ("title", "brand", "category", "domain", "description", "image"):
         best = _winners(seen, ["product_id"], name).collect()
         if name == "title":
             conflicts = best.where(col("values") > lit(1)).count_rows()
         table = table.join(best.select("product_id", name), on="product_id", how="left")
-    parts = functions.split(col("category"), LIST_SEPARATOR)
+    path = functions.coalesce(col("category"), col("domain"))
+    parts = functions.split(path, LIST_SEPARATOR)
     nothing = lit([]).cast(daft.DataType.list(daft.DataType.string()))
-    table = table.with_column("category", functions.when(col("category").is_null(), nothing).otherwise(parts))
+    table = table.with_column("category", functions.when(path.is_null(), nothing).otherwise(parts))
     return table.select(*TABLES["products"].names), conflicts
 
 
