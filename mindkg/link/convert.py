@@ -1,0 +1,193 @@
+"""From an isA file to indexed Parquet, in memory that does not grow with the file.
+
+Lines are parsed in blocks and spilled into hash buckets of their instance; each bucket is then summed and sorted by
+itself. Two threads work at a time: Arrow and NumPy leave the interpreter's lock while they do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mindkg.errors import InputError
+from mindkg.link import index
+from mindkg.link.rows import ROWS, Block, Order, parse_block, read_blocks
+
+INSTANCES: Final = pa.schema(
+    [("instance", pa.string()), ("concept", pa.string()), ("count", pa.int64()), ("total", pa.int64())]
+)
+CONCEPTS: Final = pa.schema([("concept", pa.string()), ("total", pa.int64()), ("instances", pa.int64())])
+_REJECTS: Final = pa.schema(
+    [("line", pa.int64()), ("reason", pa.string()), ("detail", pa.string()), ("text", pa.string())]
+)
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def convert(source: Path, folder: Path, order: Order, progress: Callable[[str, int, int | None], None] | None) -> None:
+    """Convert the isA file ``source`` into ``folder``, which appears when it is whole; InputError if no row is sound."""
+    beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        meta = _spill(source, beside, order, progress)
+        if not meta["rows"]:
+            raise InputError(
+                f"{source.name} holds no row of an isA table",
+                hint="Its lines must be concept TAB instance TAB count (or instance first, with the option for it).",
+            )
+        meta |= _write(beside, progress)
+        for spill in beside.glob("*.arrow"):
+            spill.unlink()
+        (beside / "meta.json").write_text(json.dumps(meta, sort_keys=True), encoding="utf-8")
+        try:
+            beside.rename(folder)
+        except OSError:
+            # another process was faster with the same content
+            if not (folder / "meta.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _spill(
+    source: Path, folder: Path, order: Order, progress: Callable[[str, int, int | None], None] | None
+) -> dict[str, int]:
+    kept = refused = line = 0
+    with ExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(2))
+        files = [
+            stack.enter_context(pa.ipc.new_stream(folder / f"{bucket}.arrow", ROWS)) for bucket in range(index.BUCKETS)
+        ]
+        rejects = stack.enter_context(pq.ParquetWriter(folder / "rejects.parquet", _REJECTS, compression="zstd"))
+
+        def jobs() -> Iterator[tuple[bytes, int, bool]]:
+            nonlocal line
+            for data, cut in read_blocks(source):
+                yield data, line + 1, cut
+                line += data.count(b"\n") + (not data.endswith(b"\n"))
+
+        def parse(job: tuple[bytes, int, bool]) -> tuple[Block, list[tuple[int, pa.Table]]]:
+            block = parse_block(job[0], job[1], order, job[2])
+            return block, list(index.split(block.rows))
+
+        for block, parts in _ahead(threads, parse, jobs()):
+            for bucket, rows in parts:
+                files[bucket].write_table(rows)
+            if block.rejects.num_rows:
+                rejects.write_table(block.rejects)
+            kept += block.rows.num_rows
+            refused += block.rejects.num_rows
+            if progress:
+                progress("converting the isA table", kept + refused, None)
+    return {"rows": kept, "rejected": refused}
+
+
+def _write(folder: Path, progress: Callable[[str, int, int | None], None] | None) -> dict[str, int]:
+    counts = {"pairs": 0, "instances": 0, "concepts": 0}
+    concepts = _ConceptTotals()
+
+    def read(bucket: int) -> tuple[int, pa.Table]:
+        path = folder / f"{bucket}.arrow"
+        with pa.memory_map(str(path)) as file:
+            rows = pa.ipc.open_stream(file).read_all()
+            return bucket, sum_pairs(rows)
+
+    def sums() -> Iterator[tuple[int, pa.Table]]:
+        with ThreadPoolExecutor(1) as threads:
+            for bucket, rows in _ahead(threads, read, range(index.BUCKETS), 1):
+                counts["pairs"] += rows.num_rows
+                counts["instances"] += _runs(rows.column("instance"))
+                concepts.add(rows)
+                if progress:
+                    progress("sorting the isA table", bucket + 1, index.BUCKETS)
+                if rows.num_rows:
+                    yield bucket, rows
+
+    index.write(folder / "instances.parquet", INSTANCES, sums())
+    totals = concepts.result()
+    counts["concepts"] = totals.num_rows
+    index.write(folder / "concepts.parquet", CONCEPTS, index.split(totals))
+    return counts
+
+
+def _ahead(
+    threads: ThreadPoolExecutor, work: Callable[[_T], _R], jobs: Iterable[_T], depth: int = 2
+) -> Iterator[_R]:
+    """Yield ``work(job)`` in the order of ``jobs``, with ``depth`` of them under way."""
+    waiting: deque[Future[_R]] = deque()
+    for job in jobs:
+        waiting.append(threads.submit(work, job))
+        if len(waiting) > depth:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def sum_pairs(rows: pa.Table) -> pa.Table:
+    """Return ``rows`` (instance, concept, count) with equal pairs added up, sorted, with the instances' totals."""
+    if rows.num_rows == 0:
+        return INSTANCES.empty_table()
+    instances, instance = _codes(rows.column("instance"))
+    concepts, concept = _codes(rows.column("concept"))
+    both = instance * len(concepts) + concept
+    order = np.argsort(both, kind="stable")
+    both = both[order]
+    first = np.flatnonzero(np.diff(both, prepend=-1))
+    count = np.add.reduceat(rows.column("count").to_numpy()[order], first)
+    instance, concept = np.divmod(both[first], len(concepts))
+    runs = np.flatnonzero(np.diff(instance, prepend=-1))
+    total = np.repeat(np.add.reduceat(count, runs), np.diff(runs, append=len(instance)))
+    return pa.table(
+        [instances.take(pa.array(instance)), concepts.take(pa.array(concept)), count, total], schema=INSTANCES
+    )
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """Return the distinct strings in order, and for each row the place of its string among them."""
+    encoded: Any = column.combine_chunks().dictionary_encode()
+    order = pa.compute.sort_indices(encoded.dictionary).to_numpy()
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return encoded.dictionary.take(pa.array(order)), place[encoded.indices.to_numpy()]
+
+
+def _runs(column: pa.ChunkedArray) -> int:
+    return len(column.unique())
+
+
+class _ConceptTotals:
+    """Sums by concept over all buckets, folded together whenever they have doubled."""
+
+    def __init__(self) -> None:
+        self._done = CONCEPTS.empty_table()
+        self._new: list[pa.Table] = []
+        self._waiting = 0
+
+    def add(self, rows: pa.Table) -> None:
+        grouped = rows.group_by("concept", use_threads=False).aggregate([("count", "sum"), ("count", "count")])
+        self._new.append(grouped.rename_columns(CONCEPTS.names).cast(CONCEPTS))
+        self._waiting += grouped.num_rows
+        if self._waiting > 1_000_000 + self._done.num_rows:
+            self._fold()
+
+    def _fold(self) -> None:
+        grouped = pa.concat_tables([self._done, *self._new]).group_by("concept", use_threads=False)
+        summed = grouped.aggregate([("total", "sum"), ("instances", "sum")])
+        self._done, self._new, self._waiting = summed.rename_columns(CONCEPTS.names).cast(CONCEPTS), [], 0
+
+    def result(self) -> pa.Table:
+        self._fold()
+        return self._done.sort_by("concept")

@@ -1,0 +1,148 @@
+"""The isA table: converted once to indexed Parquet in the user's cache folder, then looked up without loading it whole.
+
+A converted table is one folder, named by the hash of the file's content, the order of its columns and VERSION:
+
+- ``instances.parquet``: instance, concept, count, total (of the instance); sorted by instance within each of 64 hash
+  buckets, so that a look-up reads the row groups of its buckets only;
+- ``concepts.parquet``: concept, total, instances (how many); laid out the same way;
+- ``rejects.parquet``: line, reason, detail, text;
+- ``meta.json``: the counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from mindkg.errors import InputError, StorageError
+from mindkg.link.rows import Order
+
+VERSION: Final = 1
+"""Raised whenever a converted table would come out differently."""
+
+SHIPPED: Final = Path(__file__).parent / "wordnet" / "isa.tsv.gz"
+"""The table used where the user names none: nouns of Princeton WordNet 3.1."""
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is being done, how much of it is done, and how much there is (None: unknown)."""
+
+
+@dataclass(frozen=True)
+class IsaTable:
+    """A converted isA table.
+
+    ``rows`` lines were kept and ``rejected`` refused; ``pairs`` distinct (concept, instance) remain, of ``instances``
+    distinct instances and ``concepts`` distinct concepts. ``name`` is the file's own name.
+    """
+
+    folder: Path
+    name: str
+    fingerprint: str
+    rows: int
+    rejected: int
+    pairs: int
+    instances: int
+    concepts: int
+
+    def rejects(self) -> pa.Table:
+        """Return the refused lines: line, reason, detail, text."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.folder / "rejects.parquet")
+
+    def lookup(self, instances: pa.Array | list[str]) -> pa.Table:
+        """Return the rows (instance, concept, count, total) of ``instances``, which are folded labels, sorted by both."""
+        return self._instances.lookup(instances)
+
+    def concept_totals(self, concepts: pa.Array | list[str]) -> pa.Table:
+        """Return (concept, total, instances) of those ``concepts`` that have instances, sorted by concept."""
+        return self._concepts.lookup(concepts)
+
+    @cached_property
+    def _instances(self) -> Any:
+        from mindkg.link.index import Index
+
+        return Index(self.folder / "instances.parquet")
+
+    @cached_property
+    def _concepts(self) -> Any:
+        from mindkg.link.index import Index
+
+        return Index(self.folder / "concepts.parquet")
+
+
+def cache_folder() -> Path:
+    """Return where converted tables are kept: $MINDKG_CACHE, else mindkg in $XDG_CACHE_HOME or in ~/.cache."""
+    if own := os.environ.get("MINDKG_CACHE"):
+        return Path(own).expanduser()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path.home() / ".cache") / "mindkg"
+
+
+def open_isa(
+    path: Path | str | None = None,
+    *,
+    order: Order = "concept-first",
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> IsaTable:
+    """Return the isA table of ``path`` (plain, .gz or .zst; None: the shipped WordNet table), converting it if it is new.
+
+    The conversion is written beside its place and renamed when it is whole, so a killed one leaves nothing half done.
+    Raises InputError where the file cannot be read or holds no row at all, StorageError where the cache cannot be
+    written.
+    """
+    source = SHIPPED if path is None else Path(path)
+    if not source.is_file():
+        raise InputError(f"no isA table at {source}", hint="Give a file with concept TAB instance TAB count.")
+    home = (cache or cache_folder()) / "isa"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        content = _content_hash(source, home, progress)
+        fingerprint = hashlib.sha256(f"{VERSION}\n{order}\n{content}".encode()).hexdigest()[:32]
+        folder = home / fingerprint
+        if not (folder / "meta.json").is_file():
+            from mindkg.link.convert import convert
+
+            convert(source, folder, order, progress)
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StorageError(f"cannot convert {source.name} in {home}", hint=str(error)) from error
+    return IsaTable(folder=folder, name=source.name, fingerprint=fingerprint, **meta)
+
+
+def _content_hash(source: Path, home: Path, progress: Progress | None) -> str:
+    """Return the SHA-256 of a file, remembered by its place, size and modification time."""
+    state = source.stat()
+    known = home / "seen" / hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:32]
+    mark = f"{state.st_size} {state.st_mtime_ns}"
+    try:
+        size, mtime, digest = known.read_text(encoding="ascii").split()
+        if f"{size} {mtime}" == mark:
+            return digest
+    except (OSError, ValueError):
+        pass
+    sha = hashlib.sha256()
+    with source.open("rb") as file:
+        for piece in _pieces(file):
+            sha.update(piece)
+            if progress:
+                progress("reading the isA table", file.tell(), state.st_size)
+    known.parent.mkdir(exist_ok=True)
+    beside = known.with_suffix(f".{os.getpid()}")
+    beside.write_text(f"{mark} {sha.hexdigest()}", encoding="ascii")
+    beside.replace(known)
+    return sha.hexdigest()
+
+
+def _pieces(file: Any) -> Iterator[bytes]:
+    while piece := file.read(4 << 20):
+        yield piece

@@ -1,0 +1,164 @@
+"""What a word can be: its possible parts of speech and its lemma, from tables and without a trained model.
+
+Tables: WordNet's tag counts by part of speech (wordnet/words.tsv.gz), spaCy's lemma look-ups, the closed classes below.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_HERE: Final = Path(__file__).parent
+
+NOUN, NOUN_VERB, PLURAL_VERB, ADJECTIVE, ADJECTIVE_NOUN = "N", "X", "Z", "A", "B"
+GERUND, PARTICIPLE, ADVERB, VERB, NUMBER, MARK = "G", "P", "R", "V", "#", "Q"
+DETERMINER, PREPOSITION, CONJUNCTION, TO, MODAL, BE_HAVE = "D", "I", "C", "T", "M", "E"
+SUBJECT, RELATIVE, POSSESSIVE = "S", "W", "O"
+
+_CLOSED: Final = {
+    DETERMINER: "the a an this these those his her their its my your our any some each every both all no either neither "
+    "another one's whose",
+    PREPOSITION: "of in on at by for from with without about into onto over under between among through during before "
+    "after against across along around behind beside besides beyond despite down inside outside near off out per since "
+    "than toward towards until up upon via within as like unlike throughout above below except while because if "
+    "when where how why so then not also only just very too more most less least",
+    CONJUNCTION: "and or but nor plus & / + , either/or and/or",
+    TO: "to",
+    MODAL: "can could will would shall should may might must do does did ca wo 'll 'd cannot n't don't let lets",
+    BE_HAVE: "be is are was were been being am have has had having 's' 're 've 'm",
+    SUBJECT: "i you he she it we they who him them me us himself herself itself themselves yourself oneself "
+    "everyone everybody anyone anybody someone somebody something anything everything nothing nobody there here",
+    RELATIVE: "that which what whatever whichever",
+    POSSESSIVE: "'s ’s ' ’",
+}
+_PREPOSITIONAL_TO: Final = frozenset(
+    "related relating relate relates similar due according addition access relation compared comparable dedicated "
+    "committed limited suited essential important relevant thanks prior close next connected attached belonging belong "
+    "belongs pertaining tailored exposure resistance resistant alternative solution approach key pertain".split()
+)
+
+
+def table(path: Path) -> Iterator[list[str]]:
+    """Yield the fields of each line of a TSV file of ours; lines that begin with ``#`` are comments."""
+    with (gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")) as lines:
+        for line in lines:
+            if line.strip() and not line.startswith("# "):
+                yield line.rstrip("\n").split("\t")
+
+
+@cache
+def stops(kind: str) -> frozenset[str]:
+    """Return the words of stops.tsv of ``kind`` (head or modifier)."""
+    return frozenset(word for word, of, _ in table(_HERE / "stops.tsv") if of == kind)
+
+
+@cache
+def vague_concepts() -> frozenset[str]:
+    """Return the labels of vague.tsv."""
+    return frozenset(label for label, _ in table(_HERE / "vague.tsv"))
+
+
+def prepositional_to(before: str) -> bool:
+    """Return whether "to" after the word ``before`` takes a noun ("related to shoes").
+
+    >>> prepositional_to("related"), prepositional_to("used")
+    (True, False)
+    """
+    return before in _PREPOSITIONAL_TO
+
+
+class Words:
+    """The word tables, loaded once a process."""
+
+    def __init__(self) -> None:
+        from spacy.lookups import load_lookups
+
+        lookups = load_lookups("en", ["lemma_lookup", "lemma_exc"])
+        self._lemma = lookups.get_table("lemma_lookup")
+        irregular = lookups.get_table("lemma_exc")
+        self._plurals: dict[str, str] = {w: forms[0] for w, forms in irregular["noun"].items() if forms[0] != w}
+        self._past: dict[str, str] = {
+            w: forms[0] for w, forms in irregular["verb"].items() if forms[0] != w and not w.endswith(("s", "ing"))
+        }
+        self._parts = {w: (int(n), int(v), int(a), int(r)) for w, n, v, a, r in table(_HERE / "wordnet" / "words.tsv.gz")}
+        self._kinds = {word: kind for kind, words in _CLOSED.items() for word in words.split()}
+        self._nouns: dict[str, str] = {}
+
+    def kind(self, word: str) -> str:
+        """Return what the lower-case ``word`` can be, one of the constants above."""
+        known = self._kinds.get(word)
+        if known is None:
+            known = self._kinds[word] = self._classify(word)
+        return known
+
+    def noun_lemma(self, word: str) -> str:
+        """Return the singular of the lower-case noun ``word``."""
+        known = self._nouns.get(word)
+        if known is None:
+            known = self._nouns[word] = self._singular(word)
+        return known
+
+    def verb_weight(self, word: str) -> float:
+        """Return how often the word is a verb among its uses as noun and verb, 0 to 1."""
+        n, v, *_ = self._parts.get(word) or self._parts.get(self._lemma.get(word, word)) or (1, 0, 0, 0)
+        return v / max(n + v, 1)
+
+    def _singular(self, word: str) -> str:
+        if word in self._plurals:
+            return self._plurals[word]
+        if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+            return word
+        if found := self._lemma.get(word):
+            return str(found)
+        if word.endswith("ies") and len(word) > 4:
+            return word[:-3] + "y"
+        return word[:-2] if word.endswith(("ches", "shes", "xes", "sses")) else word[:-1]
+
+    def _classify(self, word: str) -> str:
+        if not any(c.isalpha() for c in word):
+            return NUMBER if any(c.isdigit() for c in word) else MARK
+        if "-" in word:
+            return self._hyphened(word)
+        lemma = self._lemma.get(word, word)
+        base = self._parts.get(lemma, (1, 0, 0, 0))
+        own = self._parts.get(word)
+        if word.endswith("ing") and lemma != word and base[1]:
+            return GERUND
+        if (word.endswith("ed") or word in self._past) and (own is None or not own[0]):
+            if own and own[2] > 1 and own[2] >= own[1]:
+                return ADJECTIVE
+            return PARTICIPLE if (self._past.get(word) or base[1]) else ADJECTIVE
+        if own:
+            return _open_kind(*own)
+        if word.endswith("s") and lemma != word:
+            return (PLURAL_VERB if base[0] else VERB) if base[1] else NOUN
+        if word.endswith(("er", "est")) and lemma != word and base[2]:
+            return ADJECTIVE
+        return ADVERB if word.endswith("ly") and len(word) > 4 else NOUN
+
+    def _hyphened(self, word: str) -> str:
+        last = word.rsplit("-", 1)[1]
+        kind = self.kind(last) if last else NUMBER
+        if kind in {PARTICIPLE, ADJECTIVE, GERUND, PREPOSITION, VERB} or word[0].isdigit():
+            return ADJECTIVE
+        if word.split("-", 1)[0] in {"high", "low", "long", "non", "anti", "multi", "full", "all"}:
+            return ADJECTIVE
+        return NOUN
+
+
+def _open_kind(noun: int, verb: int, adjective: int, adverb: int) -> str:
+    if not noun:
+        if verb >= max(adjective, adverb):
+            return VERB
+        return ADJECTIVE if adjective >= adverb else ADVERB
+    if adverb > 2 * (noun + verb + adjective):
+        return ADVERB
+    if adjective > noun and adjective >= verb:
+        return ADJECTIVE_NOUN if noun * 4 > adjective else ADJECTIVE
+    if verb > 20 * noun:
+        return VERB
+    return NOUN_VERB if verb else NOUN
