@@ -1,0 +1,23 @@
+#!/bin/sh
+# From the bundled sample to a knowledge graph and three questions: `make demo` runs this with the venv's bin in PATH.
+set -eu
+cd "$(dirname "$0")/.."
+KB=demo-kb
+
+show() {
+    printf '\n$ %s\n' "$*"
+    "$@"
+}
+
+show mindkg build examples/sample.csv -o "$KB" --load ladybug --load oxigraph
+show mindkg info "$KB"
+
+show mindkg query "$KB" relation-counts
+show mindkg query "$KB" top-hypernyms -p relation=usedFor -p limit=10
+# a pour over dripper and a camping stove: never in one basket, yet bought for some of the same reasons
+show mindkg query "$KB" shared-concepts -p product_a=MKG0000001 -p product_b=MKG0000016 --engine oxigraph
+
+show mindkg export "$KB" --to turtle
+printf '\na co-buy and an intention in %s:\n' "$KB/exports/kb.ttl"
+sed -n '/^cobuy:/,/^$/p' "$KB/exports/kb.ttl" | head -n 8
+sed -n '/^intention:/,/^$/p' "$KB/exports/kb.ttl" | head -n 6
