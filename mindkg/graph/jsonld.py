@@ -25,7 +25,8 @@ def write_jsonld(folder: Path, out: Path | BinaryIO, *, base: str = DATA, progre
     ``base`` is the base of data IRIs. A path that ends in ``.gz`` is gzipped. Raises StoreError on dangling rows.
     """
     with writing(out) as stream:
-        stream.write(f'{{"@context": {json.dumps(context(base), indent=1)},\n"@graph": ['.encode())
+        terms = ",\n".join(f"  {json.dumps(name)}: {json.dumps(term)}" for name, term in context(base).items())
+        stream.write(f'{{"@context": {{\n{terms}\n}},\n"@graph": ['.encode())
         triples = write_chunks(
             _without_first_comma(grouped_chunks(folder, JsonLd())), stream, node_rows(folder), progress
         )

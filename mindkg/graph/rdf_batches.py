@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg import identity
+from mindkg.errors import StoreError
 from mindkg.graph.folder import batches, rows
 from mindkg.graph.output import Progress
 from mindkg.graph.rdf_model import NODES, PATH, PATH_SEPARATOR, Link, Node, Property
@@ -55,8 +56,13 @@ def node_rows(folder: Path) -> int:
 
 
 def node_ids(node: Node, batch: pa.RecordBatch) -> pa.Array:
-    """Return the identifier of each row's node: its key, hashed where it has several columns."""
+    """Return the identifier of each row's node: its key, hashed where it has several columns.
+
+    Raises StoreError where a row has no key: its triples would have no subject.
+    """
     columns = [batch.column(name) for name in node.key]
+    if any(column.null_count for column in columns):
+        raise StoreError(f"{node.table} has a row without {' and '.join(node.key)}", hint="Build the KB again")
     return (columns[0] if len(columns) == 1 else identity.keys(columns)).cast(STRING)
 
 
