@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -113,6 +114,7 @@ SIZES: Final = (
 CATEGORIES: Final = ("Electronics", "Clothing, Shoes & Jewelry", "Home & Kitchen", "Sports & Outdoors")
 
 
+@cache
 def nouns() -> pa.Array:
     """Return the plain nouns of the isA table that ships, those with the largest counts first."""
     from mindkg.link.isa import SHIPPED
