@@ -12,8 +12,8 @@ from mindkg.errors import MindKGError
 
 if TYPE_CHECKING:
     from mindkg.knowledge_base import KnowledgeBase
-    from mindkg.link import link_texts
     from mindkg.link.isa import open_isa
+    from mindkg.link.tables import link_texts
     from mindkg.parse import parse_intention, parse_verdict
     from mindkg.pipeline import build
     from mindkg.queries import catalogue
@@ -34,7 +34,7 @@ _HOMES = {
     "KnowledgeBase": "mindkg.knowledge_base",
     "build": "mindkg.pipeline",
     "catalogue": "mindkg.queries",
-    "link_texts": "mindkg.link",
+    "link_texts": "mindkg.link.tables",
     "open_isa": "mindkg.link.isa",
     "parse_intention": "mindkg.parse",
     "parse_verdict": "mindkg.parse",

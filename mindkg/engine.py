@@ -19,11 +19,12 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import daft  # noqa: E402 - the environment comes first
+from daft.functions import when  # noqa: E402
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["daft", "from_arrow", "processes", "read_parquet", "to_arrow"]
+__all__ = ["daft", "from_arrow", "processes", "read_parquet", "to_arrow", "when"]
 
 
 def processes() -> int:

@@ -64,8 +64,8 @@ def link(
     ] = "concept-first",
 ) -> None:
     """Link intentions to concepts: {"id", "text", "relation"} in, {"id", "mentions"} out, one JSON line each."""
-    from mindkg.link import link_texts
     from mindkg.link.isa import open_isa
+    from mindkg.link.tables import link_texts
 
     places = [(f"{file}:{number}", line) for number, line in _lines(file)]
     records = [_object(line, place) for place, line in places]

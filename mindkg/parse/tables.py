@@ -9,9 +9,9 @@ from typing import Final
 import pyarrow as pa
 
 from mindkg import identity
-from mindkg.engine import daft
+from mindkg.engine import daft, when
 from mindkg.parse.bulk import parse_frame, verdict_frame
-from mindkg.schema import ASKED, NO, OPEN, RETYPED, STATED, YES
+from mindkg.schema import ASKED, NO, OPEN, RETYPED, YES
 
 VERSION: Final = 1
 """Raised when the same raw text gives another result, so that it is parsed again."""
@@ -117,8 +117,7 @@ def _reusable(titled: daft.DataFrame, previous: Mapping[str, daft.DataFrame]) ->
     texts = previous["intentions"].select("intention_id", "text")
     made = previous["assertions"].select("assertion_id", "relation", "intention_id").join(texts, on="intention_id")
     kept = unchanged.join(previous["evidence"], on="generation_id").join(made, on="assertion_id")
-    other = (col("relation") == OPEN).if_else(lit(OPEN), lit(RETYPED))
-    stated = (col("relation") == col("asked")).if_else(lit(ASKED), other)
+    stated = when(col("relation") == col("asked"), ASKED).when(col("relation") == OPEN, OPEN).otherwise(RETYPED)
     kept = kept.with_columns({"status": lit("ok"), "reason": lit(None).cast(daft.DataType.string()), "stated": stated})
 
     refused = previous["rejects"].where(col("stage") == STAGE)
@@ -163,10 +162,8 @@ def _facts(parsed: daft.DataFrame, generations: daft.DataFrame, verdicts: daft.D
 
 
 def _assertions(facts: daft.DataFrame) -> daft.DataFrame:
-    stated = lit(STATED.index(OPEN))
-    for word in (RETYPED, ASKED):
-        stated = (col("stated") == word).if_else(lit(STATED.index(word)), stated)
-    grouped = facts.with_column("stated", stated).groupby("assertion_id").agg(
+    strength = when(col("stated") == ASKED, 0).when(col("stated") == RETYPED, 1).otherwise(2)
+    grouped = facts.with_column("stated", strength).groupby("assertion_id").agg(
         col("cobuy_id").any_value(),
         col("relation").any_value(),
         col("intention_id").any_value(),
@@ -180,32 +177,26 @@ def _assertions(facts: daft.DataFrame) -> daft.DataFrame:
         col("no").sum(),
         col("verdicts").sum(),
     )  # fmt: skip
-    word = lit(STATED[0])
-    for index, name in enumerate(STATED[1:], start=1):
-        word = (col("stated") == index).if_else(lit(name), word)
+    word = when(col("stated") == 0, ASKED).when(col("stated") == 1, RETYPED).otherwise(OPEN)
     refused = (col("verdicts") > 0) & (col("no") == col("verdicts"))
-    nothing = lit(None).cast(daft.DataType.bool())
     return grouped.with_columns(
         {
             "stated": word,
             "plausibility": _mean("score", "scores"),
             "typicality": _mean("typical", "typicals"),
-            "accepted": (col("yes").fill_null(0) > 0).if_else(
-                lit(True), refused.fill_null(False).if_else(lit(False), nothing)
-            ),
+            "accepted": when(col("yes") > 0, True).when(refused, False).otherwise(None),
         }
     )
 
 
 def _mean(total: str, count: str) -> daft.Expression:
-    nothing = lit(None).cast(daft.DataType.float64())
-    return (col(count).fill_null(0) > 0).if_else(col(total) / _UNIT / col(count), nothing)
+    return when(col(count) > 0, col(total) / _UNIT / col(count)).otherwise(None)
 
 
 def _rejects(parsed: daft.DataFrame, generations: daft.DataFrame) -> daft.DataFrame:
     refused = parsed.where(col("status") != "ok").select("generation_id", "reason")
     texts = generations.select("generation_id", col("text").left(_REJECT_TEXT), col("relation").alias("asked"))
-    detail = (col("reason") == "unknown_relation").if_else(col("asked"), lit(None).cast(daft.DataType.string()))
+    detail = when(col("reason") == "unknown_relation", col("asked")).otherwise(None)
     return refused.join(texts, on="generation_id").select(
         lit(STAGE).alias("stage"), col("generation_id").alias("record"), "reason", detail.alias("detail"), "text"
     )
