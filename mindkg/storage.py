@@ -283,7 +283,7 @@ def remove(path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON in one step: a reader sees the old file or the new one."""
-    write_bytes(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    write_bytes(path, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -63,7 +63,7 @@ class OxigraphStore:
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the rows of the SPARQL query ``text``; raises QueryError, one line.
 
-        SPARQL has no parameters: values stand in the text (``mindkg.queries.bind``). ASK gives one row ``answer``,
+        The prefixes of ontology/prefixes.ttl are declared already. SPARQL has no parameters: values stand in the text (``mindkg.queries.bind``). ASK gives one row ``answer``,
         CONSTRUCT and DESCRIBE give subject, predicate and object.
         """
         if parameters:
@@ -71,7 +71,7 @@ class OxigraphStore:
         if self._store is None:
             raise QueryError("The store is closed")
         try:
-            return _table(self._store.query(text))
+            return _table(self._store.query(text, prefixes=dict(prefixes())))
         except (SyntaxError, ValueError, OSError, RuntimeError) as error:
             raise QueryError(f"Oxigraph refuses the query: {_one_line(error)}") from error
 
