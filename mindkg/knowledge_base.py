@@ -263,8 +263,7 @@ def _say(progress: Progress | None, line: str) -> None:
 
 
 def _export(to: str, folder: Path, target: Path, base: str | None) -> None:
-    from mindkg.graph import property_graph, rdf
-    from mindkg.graph.triples import write_triples
+    from mindkg.graph import jsonld, ntriples, property_graph, triples, turtle
     from mindkg.vocabulary import DATA
 
     if to == "graphml":
@@ -272,7 +271,7 @@ def _export(to: str, folder: Path, target: Path, base: str | None) -> None:
     elif to == "csv":
         property_graph.write_csv(folder, target)
     elif to == "triples":
-        write_triples(folder, target)
+        triples.write_triples(folder, target)
     else:
-        writer = {"turtle": rdf.write_turtle, "ntriples": rdf.write_ntriples, "jsonld": rdf.write_jsonld}[to]
-        writer(folder, target, base=base or DATA)
+        rdf = {"turtle": turtle.write_turtle, "ntriples": ntriples.write_ntriples, "jsonld": jsonld.write_jsonld}
+        rdf[to](folder, target, base=base or DATA)

@@ -13,9 +13,6 @@ from mindkg.engine import daft, when
 from mindkg.parse.bulk import parse_frame, verdict_frame
 from mindkg.schema import ASKED, NO, OPEN, RETYPED, YES
 
-VERSION: Final = 1
-"""Raised when the same raw text gives another result, so that it is parsed again."""
-
 STAGE: Final = "parse"
 _PARSED: Final = ("generation_id", "status", "reason", "relation", "stated", "text", "start", "end")
 _TITLED: Final = ("relation", "text", "title_a", "title_b")

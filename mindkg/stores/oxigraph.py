@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.ntriples import write_ntriples
+from mindkg.graph.rdf_model import prefixes
 from mindkg.stores.base import Dialect, Progress
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class OxigraphStore:
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the rows of the SPARQL query ``text``; raises QueryError, one line.
 
-        The prefixes of ontology/prefixes.ttl are declared already. SPARQL has no parameters: values stand in the text (``mindkg.queries.bind``). ASK gives one row ``answer``,
-        CONSTRUCT and DESCRIBE give subject, predicate and object.
+        The prefixes of ontology/prefixes.ttl are declared already. SPARQL has no parameters: values stand in the text
+        (``mindkg.queries.bind``). ASK gives one row ``answer``, CONSTRUCT and DESCRIBE give subject, predicate and object.
         """
         if parameters:
             raise QueryError("SPARQL takes no parameters beside its text")
