@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
         "`mindkg query kb product-intentions -p product=B00000J1U8 --engine oxigraph --format json`"
     )(query)
     app.command(epilog="Examples: `mindkg queries` · `mindkg queries shared-concepts`")(queries)
-    app.command(epilog="Example: `mindkg sparql kb 'SELECT ?s { ?s a mind:Concept } LIMIT 5'`")(sparql)
+    app.command(epilog="Example: `mindkg sparql kb 'SELECT ?s { ?s a skos:Concept } LIMIT 5'`")(sparql)
     app.command(
         epilog="Example: `mindkg cypher kb 'MATCH (c:Concept) WHERE c.label = $label RETURN c.vague' -p label=cable`"
     )(cypher)
