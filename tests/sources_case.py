@@ -15,7 +15,18 @@ from mindkg.engine import to_arrow
 from mindkg.schema import KEYS, TABLES
 from mindkg.sources import Sourced, read
 
-MIND = "id_a,id_b,Product_a,Product_b,Relation,product_a_desc,product_b_desc,Intention,tail,Agreement".split(",")
+MIND = [
+    "id_a",
+    "id_b",
+    "Product_a",
+    "Product_b",
+    "Relation",
+    "product_a_desc",
+    "product_b_desc",
+    "Intention",
+    "tail",
+    "Agreement",
+]
 
 
 def tables(sourced: Sourced) -> dict[str, pa.Table]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,7 +59,9 @@ def test_zeros_behind_a_gzip_member_are_padding(tmp_path):
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
 def test_cut_off(pack, share, tmp_path):
     # texts that hardly compress, so that a cut is somewhere in the rows
-    rows = [mind_row(n, tail="".join(chr(33 + (n * n * 31 + i * i * 17) % 90) for i in range(200))) for n in range(3000)]
+    rows = [
+        mind_row(n, tail="".join(chr(33 + (n * n * 31 + i * i * 17) % 90) for i in range(200))) for n in range(3000)
+    ]
     packed = pack(mind_csv(rows))
     path = tmp_path / "cut.csv.x"
     path.write_bytes(packed[: int(len(packed) * share)])
@@ -119,9 +120,10 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("newline", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize(
+    ("place", "newline"), [("first", b"\n"), ("middle", b"\r\n"), ("last", b"\n")], ids=["first", "CRLF", "last"]
+)
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("place", ["first", "middle", "last"])
 def test_one_damaged_row(damage, newline, place, tmp_path):
     row, reason = DAMAGES[damage]
     end = newline.decode()
@@ -130,7 +132,7 @@ def test_one_damaged_row(damage, newline, place, tmp_path):
     tail = mind_csv(ROWS[before:12], lineterminator=end).split(newline, 1)[1]
     path = tmp_path / "damaged.csv"
     path.write_bytes(head + row + newline + tail)
-    sourced, found = read_all(path, staging=tmp_path / "s")
+    _, found = read_all(path, staging=tmp_path / "s")
     assert rejects(found) == [(f"damaged.csv:{line_of(head)}", reason)]
     assert texts(found) == sorted(row["Intention"] for row in ROWS[:12])
     assert found["rejects"]["text"][0].as_py()[:2] in ("A1", ",,")
@@ -139,14 +141,13 @@ def test_one_damaged_row(damage, newline, place, tmp_path):
 def test_damage_in_every_piece_of_a_long_file(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_rows, "CHUNK", 2000)
     monkeypatch.setattr(files.chunks, "__defaults__", (2000,))
-    parts, expected, kept = [WHOLE[: WHOLE.index(b"\n") + 1]], [], 0
+    parts, expected = [WHOLE[: WHOLE.index(b"\n") + 1]], []
     kinds = sorted(DAMAGES)
     for number, row in enumerate(ROWS):
         if number % 11 == 5:
             damaged, reason = DAMAGES[kinds[number % len(kinds)]]
             expected.append((f"long.csv:{line_of(b''.join(parts))}", reason))
             parts.append(damaged + b"\n")
-        kept += 1
         parts.append(mind_csv([row]).split(b"\n", 1)[1])
     (tmp_path / "long.csv").write_bytes(b"".join(parts))
     _, found = read_all(tmp_path / "long.csv", staging=tmp_path / "s")

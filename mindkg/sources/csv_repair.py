@@ -10,8 +10,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-# a quote inside a field that does not start with one is just a character
-_FIELD = rb'(?>"(?:[^"]++|"")*+"|[^",\r\n][^,\r\n]*+|)'
+# inside a field that does not start with a quote, a quote is just a character, and so is a lone carriage return
+_FIELD = rb'(?>"(?:[^"]++|"")*+"|(?:[^",\r\n]|\r(?!\n))(?:[^,\r\n]++|\r(?!\n))*+|)'
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+_UNQUOTED = re.compile(rb'(?>("(?:[^"]++|"")*+")|((?:[^",\r\n]|\r(?!\n))(?:[^,\r\n]++|\r(?!\n))*+))')
 _ANY = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+\r?\n")
 _BLANK = re.compile(rb"\r?\n")
 
@@ -70,7 +72,14 @@ def repair(piece: bytes, width: int, final: bool, whole: bool) -> Repaired:
             damages.append(Span(at, damage.end, "bad_syntax", damage.detail))
             at = damage.end
     starts, ends = np.array(good, np.int64).reshape(-1, 2).T
-    return Repaired(b"".join(piece[s:e] for s, e in good), starts, ends - 1, damages, at)
+    return Repaired(b"".join(_plain(piece[s:e]) for s, e in good), starts, ends - 1, damages, at)
+
+
+def _plain(row: bytes) -> bytes:
+    """Return a row as pyarrow reads it, which takes a lone carriage return outside quotes for the end of a row."""
+    if not _LONE_RETURN.search(row):
+        return row
+    return _UNQUOTED.sub(lambda m: m[1] or b'"' + m[2].replace(b'"', b'""') + b'"', row)
 
 
 def _keep(piece: bytes, start: int, end: int, good: list[tuple[int, int]], damages: list[Span]) -> None:

@@ -25,11 +25,10 @@ def open_jsonl(path: Path) -> Rows:
     Raises InputError where none of its first lines is an object.
     """
     keys: dict[str, None] = {}
-    for lines, _ in islice(_pieces(path), 1):
-        for line in lines[:_SAMPLE]:
-            value = _parse(line)
-            if isinstance(value, dict):
-                keys.update(dict.fromkeys(value))
+    for line in islice((line for lines, _ in _pieces(path) for line in lines), _SAMPLE):
+        value = _parse(line)
+        if isinstance(value, dict):
+            keys.update(dict.fromkeys(value))
     if not keys:
         raise InputError(
             "none of the first lines is a JSON object", record=str(path), hint="JSON Lines has one object on each line"

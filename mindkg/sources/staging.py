@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mindkg.engine import daft
+from mindkg.engine import daft, read_parquet
 from mindkg.schema import TABLES
 
 STAGED: Final[dict[str, pa.Schema]] = {
@@ -80,7 +80,7 @@ class Staging:
             self._writers.pop(name).close()
         if not self._parts.get(name):
             self._open(name).close()
-        return daft.read_parquet([str(path) for path in self._parts[name]])
+        return read_parquet(*self._parts[name])
 
     def _open(self, name: str) -> pq.ParquetWriter:
         parts = self._parts.setdefault(name, [])

@@ -13,6 +13,9 @@ from mindkg.schema import TABLES
 from mindkg.sources.blocks import LIST_SEPARATOR
 from mindkg.sources.staging import STAGED, Staging
 
+# Daft 0.7.26 loses groups when a later step needs none of the aggregates of a groupby (as count_rows of it does):
+# every groupby here is followed by a filter on an aggregate, which keeps that one in the plan
+
 col, lit = daft.col, daft.lit
 functions = daft.functions
 
@@ -35,9 +38,14 @@ def _winners(seen: daft.DataFrame, by: list[str], value: str) -> daft.DataFrame:
 def products(staging: Staging) -> tuple[daft.DataFrame, int]:
     """Return the table products, and how many products had several titles."""
     seen = staging.scan("products")
-    table = seen.groupby("product_id").agg(_sources())
+    table = seen.groupby("product_id").agg(_sources(), col("n").sum()).where(col("n") > lit(0))
     conflicts = 0
-    for name in ("title", "brand", "category", "domain", "description", "image"):
+    fields = ("title", "brand", "category", "domain", "description", "image")
+    filled = seen.agg(*(col(name).count() for name in fields)).to_pydict()
+    for name in fields:
+        if not filled[name][0]:
+            table = table.with_column(name, lit(None).cast(daft.DataType.string()))
+            continue
         best = _winners(seen, ["product_id"], name).collect()
         if name == "title":
             conflicts = best.where(col("values") > lit(1)).count_rows()
@@ -59,6 +67,7 @@ def cobuys(staging: Staging) -> daft.DataFrame:
     pair = ["cobuy_id", "product_a", "product_b"]
     formats = seen.groupby(*pair, "source").agg(col("once").max(), col("each").sum())
     table = formats.groupby(*pair).agg((col("once") + col("each")).sum().alias("support"), _sources())
+    table = table.where(col("support") >= lit(0))
     known = functions.when(col("support") < lit(1), lit(1)).otherwise(col("support"))
     return table.with_column("support", known.cast(daft.DataType.int64())).select(*TABLES["cobuys"].names)
 

@@ -8,6 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
+from html.entities import html5
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +21,7 @@ _INVISIBLE = re.compile(
 )
 _LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SUSPECT = r"[^ -~]|&|  |^ | $"
-_SUSPECT_IN_LINES = r"[^ -~\n]|^\n|\n\z"
+_SUSPECT_IN_LINES = r"[^ -~\n]|^[ \n]|[ \n]\z"
 
 
 def clean(text: str) -> str:
@@ -31,11 +32,17 @@ def clean(text: str) -> str:
     """
     while True:
         # a removed character can complete an entity, and a decoded one can be an entity again
-        cleaned = _INVISIBLE.sub("", _ENTITY.sub(lambda m: html.unescape(m[0]), text))
+        cleaned = _INVISIBLE.sub("", _ENTITY.sub(_decoded, text))
         cleaned = " ".join(unicodedata.normalize("NFC", cleaned).split())
         if cleaned == text:
             return cleaned
         text = cleaned
+
+
+def _decoded(entity: re.Match[str]) -> str:
+    """Return the character of an entity; unlike html.unescape, leave ``&copy2;`` alone."""
+    known = entity[0][1] == "#" or entity[0][1:] in html5
+    return html.unescape(entity[0]) if known else entity[0]
 
 
 def clean_lines(text: str) -> str:
@@ -44,7 +51,8 @@ def clean_lines(text: str) -> str:
     >>> clean_lines("A mug.\r\n\r\nIt is blue.\x00\n")
     'A mug.\n\nIt is blue.'
     """
-    return unicodedata.normalize("NFC", _INVISIBLE.sub("", _LINE_BREAK.sub("\n", text))).strip()
+    lines = _LINE_BREAK.sub("\n", text).replace("\t", " ").replace("\x1f", " ")
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", lines)).strip()
 
 
 def category_path(text: str) -> list[str]:
