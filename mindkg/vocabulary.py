@@ -41,6 +41,7 @@ class Relation:
     prefixes: tuple[str, ...]
     spellings: tuple[str, ...]
     wordings: tuple[str, ...]
+    wordings_where_asked: tuple[str, ...]
     conceptnet: str | None
 
 
@@ -70,6 +71,7 @@ def relations() -> Mapping[str, Relation]:
             prefixes=tuple(p.get(f"{MIND}prefix", ())),
             spellings=tuple(p.get(f"{MIND}spelling", ())),
             wordings=tuple(p.get(f"{MIND}wording", ())),
+            wordings_where_asked=tuple(p.get(f"{MIND}wordingWhereAsked", ())),
             conceptnet=p.get(f"{MIND}conceptNet", [None])[0],
         )
     return MappingProxyType(known)

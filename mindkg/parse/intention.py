@@ -1,0 +1,253 @@
+"""One answer → one typed intention or one reject (PARSING.md, sections 2 to 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Literal
+
+from mindkg.parse import opening as front
+from mindkg.parse.clean import DIRTY, clean
+from mindkg.parse.language import is_foreign
+from mindkg.parse.mapped import Mapped
+from mindkg.parse.result import OK, REJECT, ParsedIntention, Stated
+from mindkg.parse.sentence import sentence_end
+from mindkg.parse.tail import canonical, tail_end, trimmed
+from mindkg.parse.truncation import breaks_off
+from mindkg.parse.turns import echo, markers
+from mindkg.parse.wordings import either, pattern, source, table
+from mindkg.vocabulary import relation_name, relations
+
+_VISIBLE = re.compile(r"[^\W_]")
+_QUESTION = re.compile(r"[^.!?\n]{0,400}\?[\"'”’)]*(?=\s)")
+_BUT = re.compile(r"(?:\b(?:but|however|that said|nevertheless|nonetheless|though|although|still|instead)\b|[.!?]\s|\n)[,\s]*(?:(?:based on|given|judging|considering)[^,]{0,120},\s+)?(?:(?:i (?:would|can|could) (?:say|guess|assume|suggest)|it (?:seems|appears|is likely)|perhaps|maybe|possibly)\s+(?:that\s+)?)?", re.I)
+_HEDGED = re.compile(r"\b(?:if|whether|that|why|how|what)\s+\Z", re.I)
+_PLACE = re.compile(r"\s*[\[({<][^\[\](){}<>]*[\])}>]?[\s.]*\Z")
+# any of these may begin or end a turn, or hold an object: then the whole answer is read
+_STRUCTURE = re.compile(r"[<{]|\[\s*\"|\[/?INST|###|&(?:lt|#)|:")
+
+
+def parse_intention(
+    text: str, relation: str, titles: Sequence[str] = (), relations: Literal["stated", "asked"] = "stated"
+) -> ParsedIntention:
+    """Return the intention that ``text``, the answer to a question for ``relation``, gives, or why it gives none.
+
+    ``titles`` are the names of the two products: a full stop or a dash inside them ends nothing. With
+    ``relations="asked"`` the asked label is kept whatever the text states, as the paper counts.
+
+    >>> parse_intention("The potential co-buy intention could be that they are both used for camping.", "isA").relation
+    'usedFor'
+    """
+    asked = relation_name(relation)
+    found = _parse(text, asked or "open", [t for t in titles if t])
+    if found.status == REJECT:
+        return found if asked is None else _rejected(str(found.reason), asked)
+    if asked is None:
+        return _rejected("unknown_relation")
+    if relations == "asked" and found.relation != asked:
+        return ParsedIntention(OK, None, asked, "asked", found.tail, found.canonical, found.start, found.end)
+    return found
+
+
+def _rejected(reason: str, relation: str | None = None) -> ParsedIntention:
+    return ParsedIntention(REJECT, reason, relation)
+
+
+def _parse(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
+    at, boiled = front.strip_front(raw, 0, min(len(raw), 600)) if raw[:1].isalpha() else (0, False)
+    if boiled and at < len(raw) and raw[at] not in "\n :":
+        stop, ended = sentence_end(raw, at, titles)
+        if DIRTY.search(raw, 0, min(len(raw), stop + 1)) is None and not _structured(raw):
+            return _sentence(raw, Mapped(raw), 0, at, stop, ended, True, asked, titles)
+    return _whole(raw, asked, titles)
+
+
+def _structured(raw: str) -> bool:
+    found = _STRUCTURE.search(raw)
+    return found is not None and (found.group() != ":" or _STRUCTURE.search(raw.replace(":", "")) is not None or markers().search(raw) is not None)
+
+
+def _whole(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
+    view, only_prompt = clean(raw)
+    text = view.text
+    if not _VISIBLE.search(text):
+        return _rejected("empty")
+    begin = None if only_prompt else _answer_start(text)
+    if begin is None:
+        return _rejected("prompt_echo")
+    begin = _skip_questions(text, begin)
+    at, boiled = front.strip_front(text, begin, len(text))
+    if not boiled and (later := _later_boilerplate(text, at)) is not None:
+        begin = later
+        at, boiled = front.strip_front(text, begin, len(text))
+    stop, ended = sentence_end(text, at, titles)
+    if not boiled:
+        begin = at
+        moved = _beyond_refusal(text, at, stop, asked)
+        if isinstance(moved, str):
+            return _rejected(moved)
+        if moved is not None:
+            begin = at = moved
+            stop, ended = sentence_end(text, at, titles)
+    return _sentence(raw, view, begin, at, stop, ended, boiled, asked, titles)
+
+
+def _answer_start(text: str) -> int | None:
+    """Return where the answer begins behind an echoed prompt (0 without one), or None where only the prompt stands."""
+    if front.front().match(text):
+        return 0
+    last = None
+    for last in echo().finditer(text):
+        pass
+    if last is None:
+        return 0
+    end = _start_with().match(text, last.start())
+    if end is None:
+        mark = re.compile(r"[.?!:]+[\"'”]*(?=\s|\Z)|\n").search(text, last.end())
+        at = mark.end() if mark else len(text)
+    else:
+        at = end.end()
+    return at if _VISIBLE.search(text, at) else None
+
+
+@cache
+def _start_with() -> re.Pattern[str]:
+    """Return the prompt's last words: how the answer should begin."""
+    prefixes = either(sorted({p for r in relations().values() for p in r.prefixes}))
+    return re.compile(
+        rf"(?:start|begin)(?: your \w+)? with:?\s+[\"'“]?(?:the )?potential co-?buy(?:ing)? intention(?: for these two products)? (?:could|would|might) be(?: that)?(?:\s+{prefixes})?[\"'”.…\s]*",
+        re.I,
+    )
+
+
+def _skip_questions(text: str, start: int) -> int:
+    """Return where the text goes on behind questions that it repeats."""
+    while m := _QUESTION.match(text, start):
+        if not _VISIBLE.search(text, m.end()):
+            break
+        start = m.end() + len(text[m.end() :]) - len(text[m.end() :].lstrip())
+    return start
+
+
+def _later_boilerplate(text: str, start: int) -> int | None:
+    for m in front.anywhere().finditer(text, start):
+        at, _ = front.strip_front(text, m.start(), len(text))
+        stop, _ = sentence_end(text, at)
+        if _VISIBLE.search(text, at, stop):
+            return m.start()
+    return None
+
+
+@cache
+def _refusal() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return (
+        pattern("refusal", "phrases", r"(?<![\w'’]){}"),
+        pattern("refusal", "foreign", "{}"),
+    )
+
+
+def refuses(sentence: str) -> bool:
+    """Say whether ``sentence`` declines or cannot tell, in any language."""
+    english, foreign = _refusal()
+    return english.search(sentence) is not None or (foreign.search(sentence) is not None and is_foreign(sentence))
+
+
+@cache
+def _off_topic() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return pattern("off_topic", "phrases", "{}"), pattern("off_topic", "co_buy", r"\b{}\b")
+
+
+def _beyond_refusal(text: str, at: int, stop: int, asked: str) -> int | str | None:
+    """Return the reason why a text without boilerplate gives no intention, where it does begin, or None: here."""
+    if front.opening(text, at, stop, asked) is not None:
+        return None
+    sentence = text[at:stop]
+    refused = refuses(sentence) or refuses(text[at : at + 300].split("\n")[0]) and is_foreign(sentence)
+    if not refused and is_foreign(sentence):
+        return "wrong_language"
+    off, co_buy = _off_topic()
+    if not refused and not off.search(sentence):
+        if front.is_clause(text, at, stop) and not co_buy.search(sentence):
+            return "off_topic"
+        return None
+    for m in _BUT.finditer(text, at):
+        begin, _ = front.strip_front(text, m.end(), len(text))
+        end, _ = sentence_end(text, begin)
+        found = front.opening(text, begin, end, asked)
+        if found and (refused or (found.stated == "asked" and text[begin : begin + 4].lower() == "they")):
+            return begin
+    return "refusal" if refused else "off_topic"
+
+
+def _sentence(
+    raw: str, view: Mapped, begin: int, at: int, stop: int, ended: bool, boiled: bool, asked: str, titles: Sequence[str]
+) -> ParsedIntention:
+    """Type the sentence ``view.text[at:stop]``, whose boilerplate begins at ``begin``, and cut its tail out."""
+    text = view.text
+    found = front.opening(text, at, stop, asked) if asked != "open" else None
+    clause = False
+    relation, stated, start = asked, "asked", at
+    if found is not None:
+        relation, stated, start = found.relation, found.stated, found.tail
+    elif asked == "open" or front.is_clause(text, at, stop):
+        clause = front.is_clause(text, at, stop)
+        relation, stated = "open", ("asked" if asked == "open" else "open")
+    else:
+        start = _bare(text, at, stop, asked)
+    if found is None and refuses(text[begin:stop]) and front.opening(text, at, stop, asked) is None:
+        return _rejected("refusal")
+    infinitive = bool(re.search(r"(?:\bto|\bcan|\bcould|\bwill)\s+\Z", text[max(0, start - 8) : start], re.I)) and start > at or bool(
+        re.match(r"to\s", text[start:stop], re.I)
+    )
+    end, cut = tail_end(text, start, stop, infinitive=infinitive, titles=titles)
+    first, last = trimmed(text, start, end)
+    tail = text[first:last]
+    if is_foreign(tail) or is_foreign(text[at:stop]):
+        return _rejected("wrong_language")
+    if not _VISIBLE.search(tail) or _PLACE.match(text[start:end]) or _unfinished(tail, at, first):
+        return _rejected("prefix_only")
+    if not cut and breaks_off(text, begin, stop, ended):
+        return _rejected("truncated")
+    span = view.raw_span(raw, first, last)
+    key = canonical(tail, clause=clause, mid_sentence=first > at or bool(re.search(r"\w[^.!?:\n]*\Z", text[begin:first])))
+    return ParsedIntention(OK, None, relation, _stated(stated), tail, key, *span)
+
+
+def _stated(word: str) -> Stated:
+    return "asked" if word == "asked" else "retyped" if word == "retyped" else "open"
+
+
+@cache
+def _starts() -> frozenset[str]:
+    from mindkg.parse.grammar import grammar
+
+    return grammar().starts
+
+
+def _unfinished(tail: str, at: int, first: int) -> bool:
+    """Say whether the tail is only the beginning of a prefix ("they both have")."""
+    return first == at and " ".join(tail.lower().split()) in _starts()
+
+
+@cache
+def _endings() -> dict[str, re.Pattern[str]]:
+    """Return, by relation, what a phrase may repeat of the end of its prefix: "used for", "made of", "a type of"."""
+    found = {}
+    for name, r in relations().items():
+        kept = []
+        for phrase in (*r.prefixes, *r.wordings):
+            words = re.sub(r"^(?:they|the person|both|are|have|is|wants)\b\s*|^(?:they|the person)\s+(?:both|are|have|is|wants|could|\s)*", "", phrase).strip()
+            words = re.sub(r"^(?:(?:both|are|have|is)\s+)+", "", words)
+            if " " in words and "{" not in words and not words.startswith(("wants", "(wants")):
+                kept.append(source(words))
+        if kept:
+            found[name] = re.compile(rf"(?:{'|'.join(sorted(kept, key=len, reverse=True))})\s+(?=\S)", re.I)
+    return found
+
+
+def _bare(text: str, at: int, stop: int, asked: str) -> int:
+    """Return where the tail of a phrase without subject and verb begins, behind what it repeats of its prefix."""
+    known = _endings().get(asked)
+    m = known.match(text, at, stop) if known else None
+    return m.end() if m else at

@@ -1,0 +1,179 @@
+"""The front of an answer: boilerplate goes, and what stands behind states a relation or none (PARSING.md, 3 and 4)."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from mindkg.parse import grammar as g
+from mindkg.parse.lexicon import adjective_phrase
+from mindkg.parse.wordings import either, source, table
+
+_LEAD = re.compile(r"[\s\"'“‘”’.:;,!*_…–—-]*")
+_AFTER = re.compile(r"[\s\"'“‘:,…]*(?:[–—-]\s+)?")
+_COLON = r"\s*(?:\([^()\n]{0,40}\)\s*)?(?:[:：]|[–—]\s|-\s|(?=\n)|\.\.+)"
+_FINITE = re.compile(
+    r"\b(?P<relative>who|that|which|where|when|whose|what|how|why|if|as|while)\b|(?<![\w-])(?:is|are|was|were|has|have|had|can|could|will|would|may|might|must|should|does|do|wants?|needs?|complements?|offers|provides|serves|shares|likes?|enjoys?|loves?|makes|gives|allows|helps|buys?|bought|goes|comes|fits|works|plays|thought|wanted|liked|needed|prefers?|appreciates?|seeks?|isn['’]t|aren['’]t|cater|provide|serve|represent|belong|appeal)(?![\w-])",
+    re.I,
+)
+_BARE = re.compile(r"(?:to|for|as|in|of|by|with|from|on|at|being|having|because of|due to)\s|\w+ing\b(?!\s+(?:is|are|can|and\s+\w+ing\s+are))", re.I)
+
+
+def _be() -> str:
+    return source(table()["boilerplate"]["be"])
+
+
+def _filled(name: str) -> list[str]:
+    return [phrase.replace("{be}", f"(?:{_be()})(?![\\w-])") for phrase in table()["boilerplate"][name]]
+
+
+@cache
+def anywhere() -> re.Pattern[str]:
+    """Return the boilerplate that also begins an answer in the middle of a text."""
+    return re.compile(rf"\b{either(_filled('anywhere'))}", re.I)
+
+
+@cache
+def front() -> re.Pattern[str]:
+    """Return the boilerplate that begins an answer where it stands at the front."""
+    t = table()["boilerplate"]
+    because = rf"{either(t['before_because'])}(?=,?\s+(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps)\s+)?(?:because|since|as\s+(?:they|both|the|these|each|it|he|she)|due\s+to|so\s+that)\b)"
+    label = rf"(?:{either(t['labels'])}){_COLON}"
+    return re.compile(
+        rf"(?:{either(t['always'])}\b|{because}|{label}|{either(_filled('anywhere'))}|{either(_filled('front'))})", re.I
+    )
+
+
+@cache
+def connector() -> re.Pattern[str]:
+    """Return the words between boilerplate and intention."""
+    return re.compile(
+        rf"(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps|maybe)\s+(?=that|because|since|due))?{either(table()['boilerplate']['connectors'])}(?![\w'’-])", re.I
+    )
+
+
+@cache
+def preamble() -> re.Pattern[str]:
+    """Return the words that only lead to the answer."""
+    return re.compile(rf"{either(table()['boilerplate']['preambles'])}(?=\s|\Z)", re.I)
+
+
+def strip_front(text: str, start: int, stop: int) -> tuple[int, bool]:
+    """Return where the intention begins behind all boilerplate, and whether there was any."""
+    at, found = start, False
+    while at < stop:
+        before = at
+        at = min(_LEAD.match(text, at).end(), stop)  # type: ignore[union-attr]
+        if m := front().match(text, at):
+            at, found = m.end(), True
+        elif (found or at > before or before == start) and (m := connector().match(text, at)) and (found or at == start):
+            at = m.end()
+        elif m := preamble().match(text, at):
+            at = m.end()
+        else:
+            break
+    return min(at, stop), found
+
+
+def opening(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
+    """Return the relation that the sentence ``text[start:stop]`` states, or None where it states none."""
+    at: int | None = start
+    best = None
+    while at is not None and at < stop:
+        found = _once(text, at, stop, asked)
+        if found is None or (best is not None and found.relation != best.relation):
+            break
+        best = found
+        at = _repeated(text, found.tail, stop)
+    return best
+
+
+def _repeated(text: str, at: int, stop: int) -> int | None:
+    """Return where another boilerplate or subject begins right behind a prefix, or None."""
+    lead = _AFTER.match(text, at)
+    at = lead.end() if lead else at
+    behind, found = strip_front(text, at, stop)
+    if found:
+        return behind
+    return at if re.compile(r"(?:they|the person)\b", re.I).match(text, at) else None
+
+
+def _once(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
+    # a text that leaves the subject out but says "the person" is a buyer's; "they" may be either
+    if (m := g.PRODUCTS.match(text, start)) and m.end() < stop:
+        found = _products(text, m, stop, asked)
+        if found is not None:
+            return found
+    if (m := g.PERSON.match(text, start)) and m.end() < stop:
+        aux = g.PERSON_AUX.match(text, m.end())
+        at = aux.end() if aux else m.end()
+        if (w := g.grammar().person.match(text, at)) and w.end() <= stop:
+            return _stated(w, asked)
+    return None
+
+
+def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Opening | None:
+    at = subject.end()
+    words = subject.group().lower()
+    space = re.compile(r"\s+").match(text, at)
+    if space is None or space.end() >= stop:
+        return None
+    at = space.end()
+    aux = g.AUX.match(text, at)
+    tail = aux.end() if aux else at
+    if g.NEGATION.match(text, tail) or g.NEGATION.match(text, at):
+        return None
+    for begin in {tail, at}:
+        if (w := g.grammar().products.match(text, begin)) and w.end() <= stop:
+            if g.NEGATION.match(text, w.end()):
+                return None
+            return _stated(w, asked)
+    plain = g.PLAIN_AUX.match(text, at)
+    tail = plain.end() if plain else at
+    spoken = (text[at:tail] + " " + words).lower().split()
+    both = bool({"both", "all", "each"} & {s.strip(",'\"") for s in spoken})
+    is_ = bool({"are", "is", "was", "were", "be"} & set(spoken)) or subject.group("re") is not None
+    if tail >= stop:
+        return None
+    return _slots(text, tail, both, is_, asked)
+
+
+def _slots(text: str, at: int, both: bool, is_: bool, asked: str) -> g.Opening | None:
+    """Read "are both" + noun phrase, "are" + adjective and "have a" + noun phrase."""
+    if is_:
+        verb, kind, tail = "are", adjective_phrase(text, at), at
+    elif have := re.compile(r"(?:have|has)\s+(?=an?\s)", re.I).match(text, at):
+        verb, kind, tail = "have", "noun", have.end()
+    else:
+        return None
+    fitting = [
+        s for s in g.slots() if s.verb == verb and (both or not s.both) and s.kind in (kind, "any")
+    ]
+    if any(s.relation == asked for s in fitting):
+        return g.Opening(asked, "asked", tail)
+    for s in sorted(fitting, key=lambda s: s.kind == "any"):
+        if not s.where_asked:
+            return g.Opening(s.relation, "retyped", tail)
+    return None
+
+
+def _stated(match: re.Match[str], asked: str) -> g.Opening:
+    wording = g.grammar().wordings[str(match.lastgroup)]
+    if asked in wording.always or asked in wording.where_asked:
+        return g.Opening(asked, "asked", match.end())
+    return g.Opening((wording.always or wording.where_asked)[0], "retyped", match.end())
+
+
+def is_clause(text: str, start: int, stop: int) -> bool:
+    """Say whether ``text[start:stop]`` has a subject and finite verb of its own.
+
+    >>> is_clause("the buyer is setting up a studio", 0, 32), is_clause("gold-plated alloy", 0, 17)
+    (True, False)
+    """
+    subject = re.compile(r"(?:they|he|she|we|i|you|someone|people)\b", re.I).match(text, start)
+    if subject:
+        return True
+    if _BARE.match(text, start):
+        return False
+    verb = _FINITE.search(text, start, stop)
+    return verb is not None and verb.group("relative") is None and verb.start() > start

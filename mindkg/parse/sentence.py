@@ -1,0 +1,78 @@
+"""Where the first sentence ends: not in abbreviations, names, decimals or titles (PARSING.md, section 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_MARK = re.compile(r"[\n.!?…。！？]")
+# what may stand between a mark and the next sentence
+_NEXT = re.compile(
+    r"[.!?…]*[\"'”’)\]]*(?P<end>(?=\s*\Z|\n|\s+[\"'“‘(\[]*(?:[A-ZÀ-ÖØ-Þ]|[a-z][A-Z])|\s+(?:\d{1,2}[.)]|[-*•])\s))"
+)
+_GLUED = re.compile(r"(?<=[a-z][.!?])(?:The|This|These|They|Both|Each|It|In|By)\s")
+_ALWAYS_GOES_ON = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Gen|Sgt|Capt|Lt|Col|Rev|Hon|Mt|Ft|vs|e\.g|i\.e|a\.k\.a|cf|approx|[Nn]os?|[Vv]ol|[Ff]ig|[Aa]rt|[Ee]d|[Mm]od|[Ss]er|[Ss]er)|(?<!\w)(?:St|Ste|Sta))\.\Z")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:[A-Za-z]\.)+[A-Za-z]|\b[A-Z]|\b(?:Inc|Corp|Ltd|Co|Bros|Assn|Assoc|Jr|Sr|Dept|Univ|Ave|Blvd|Rd|etc|est|et al|Intl|Mfg|Mfr|Tech|Elec|Acc|Accs|Pkg|Qty|Sz|Ph\.D|LLC)"
+    r"|(?<=[\d\"”’'/x -])(?:in|ft|yd|yds|ct|cts|oz|lb|lbs|pk|pc|pcs|pkt|cm|mm|gal|qt|pt|tsp|tbsp|sq|min|max|hr|hrs|sec|mg|kg|ml|fl|cu|dia|wt|w|h|l|d|g|m|doz|ea|bx|cs|yr|yrs|mo|mos))\.\Z"
+)
+_NAME_MARK = re.compile(r"(?:[A-Z][A-Z'&-]*\s+[A-Z]{2,}|\b[A-Z]{2,}|\b(?:Yahoo|Jeopardy|Jumanji|Oh|Wham|Go|Play|Hey|Mamma Mia|Yum|Wow|Joe|Guess|Toys))[!?]\Z")
+_OPENER = re.compile(
+    r"\s*[\"'“‘(\[]*(?:The|This|These|Those|They|That|There|Their|Both|Each|Additionally|By|In|It|Its|While|One|Two|For|If|People|Customers?|Consumers?|Buyers?|Shoppers?|Users?"
+    r"|Moreover|Furthermore|However|As|With|An?|When|Although|Since|His|Her|He|She|Someone|We|You|I|Also|Therefore|Thus|Such|On|At|From|To|Having|Buying|Purchasing|Combining|Together|Overall"
+    r"|Because|Alternatively|Another|Some|Many|Most|Either|Whether|Using|Wearing|Pairing|Given|Based|Not|No|Yes|So|But|And|Or|Product|Item|What|Who|How|Here|Hence|Finally|First|Second|All)\b"
+)
+
+
+def sentence_end(text: str, start: int, titles: Sequence[str] = ()) -> tuple[int, bool]:
+    """Return where the sentence that begins at ``start`` ends (behind its mark), and whether a mark ends it.
+
+    >>> sentence_end("made in the U.S. Polo style. The watch", 0)
+    (28, True)
+    """
+    inside = _title_spans(text, start, titles) if titles else ()
+    for match in _MARK.finditer(text, start):
+        begin, end = match.span()
+        mark = match.group()
+        if mark == "\n":
+            return begin, True
+        if mark in "。！？":
+            return end, True
+        if any(a < begin < b - 1 for a, b in inside):
+            continue
+        behind = _NEXT.match(text, end)
+        if behind is None:
+            if _GLUED.match(text, end):
+                return end, True
+            continue
+        stop = behind.end()
+        if not text[stop:].strip():
+            return stop, True
+        if mark == "." and stop == end and _goes_on(text, max(start, begin - 12), end):
+            continue
+        if mark in "!?" and stop == end and _name_goes_on(text, max(start, begin - 24), end):
+            continue
+        return stop, True
+    return len(text), False
+
+
+def _goes_on(text: str, back: int, end: int) -> bool:
+    before = text[back:end]
+    if _ALWAYS_GOES_ON.search(before):
+        return True
+    return bool(_ABBREVIATION.search(before)) and not _OPENER.match(text, end)
+
+
+def _name_goes_on(text: str, back: int, end: int) -> bool:
+    return bool(_NAME_MARK.search(text[back:end])) and not _OPENER.match(text, end)
+
+
+def _title_spans(text: str, start: int, titles: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    spans = []
+    for title in titles:
+        if title and len(title) > 3 and any(mark in title for mark in ".!?"):
+            at = text.find(title, start)
+            while at >= 0:
+                spans.append((at, at + len(title)))
+                at = text.find(title, at + 1)
+    return tuple(spans)

@@ -1,0 +1,215 @@
+"""The tail: the rest of the first sentence without its elaboration (PARSING.md, section 5)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+from mindkg.parse.lexicon import is_adjective, words
+from mindkg.parse.wordings import either, source, table
+
+_BREAK = re.compile(r";|\s[-–—]+\s|—|,(?=\s|\Z)|(?<=[\s,])(?:and(?:/or)?|or)(?=\s)|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)")
+_ARTICLE = re.compile(r"(?:an?|the)(?=\s|\Z)", re.I)
+_PARALLEL = re.compile(r"(?:,\s+(?:an?|the)\s[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:an?|the|other|his|her|their|any|some|more)\s", re.I)
+_PREPOSITION = r"(?=\s+(?:for|to|by|with|in|as|on|from|of|at|among|into|specifically|especially|primarily|mainly|together|using|around|after|within|throughout|during|and|it|them|their|the|a|an)\b|\s*\Z)"
+_ADVERB = r"(?:(?:\w+ly|often|also|both|all|each|well|best|very|quite|commonly|thus|thereby|hence|more|most|further|even|perhaps|possibly|likely|not|just|then|so)(?:\s+|-))"
+_ING = re.compile(rf"{_ADVERB}{{0,2}}(?P<word>\w+ing)\b(?P<rest>[^,;]*)", re.I)
+_LIST_OF_ING = re.compile(r"(?:,\s+[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:\w+ly\s+)?(?:\w+ing\b|other\b|more\b)", re.I)
+_GERUND_BEFORE = re.compile(r"(?:^|[\s,])\w{2,}ing\b[^,;]*$", re.I)
+_WORD = re.compile(r"[^\W_][\w'’-]*")
+_OBJECT = r"(?=\s+(?:the|a|an|their|his|her|your|its|both|each|different|similar|various|to|with|well|users?|people|together|on|multiple|any|all|one|that|those|seamlessly|perfectly|nicely|as|into|customers?|children|individuals?|everyone|someone|it|them|him)\b)"
+_INFINITIVE = re.compile(r"\bto\s+(?:\w+ly\s+)?[a-z]+\b", re.I)
+
+
+@cache
+def _elaboration() -> re.Pattern[str]:
+    t = table()["words"]
+    ed = "|".join(w for w in t["elaborating_participle"].split() if not w.endswith("ing"))
+    ing = "|".join(w for w in t["elaborating_participle"].split() if w.endswith("ing"))
+    adjective = "|".join(t["elaborating_adjective"].split())
+    return re.compile(
+        rf"(?P<phrase>{either(t['elaboration'])}(?![\w'’-]))|{_ADVERB}{{0,2}}(?:(?P<ed>(?:{ed})(?![\w-])|\w+ed{_PREPOSITION})|(?P<known>(?:{ing})(?![\w-]))"
+        rf"|(?P<adjective>(?:{adjective})(?=\s+(?:for|to|in|with|among|of|both|as|choices?|options?)\b|\s*\Z)))",
+        re.I,
+    )
+
+
+@cache
+def _predicate() -> re.Pattern[str]:
+    t = table()["words"]
+
+    def one(name: str) -> str:
+        return "|".join(t[name].split())
+
+    return re.compile(
+        rf"(?P<clause>(?:they|he|she|we|you|it|i)(?=\s)|both(?=\s+(?:are|is|have|can|could|of|products|items|offer|provide|share|feature|serve|come|will|may|would|cater|appeal|belong|complement)\b)"
+        rf"|(?:the|a|an|this|these|those|their|each|one|someone|people|many|customers|buyers|consumers|users|such)(?:\s+[\w'’-]+){{0,4}}?\s+(?:are|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have)(?![\w-]))"
+        rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))|(?P<verb>(?:{one('predicate_verb')})(?![\w-])(?!\s+(?:of|and|or|for)\b))"
+        rf"|(?P<noun>(?:{one('predicate_noun')}){_OBJECT})|(?P<singular>(?:{one('predicate_singular')})(?![\w-])(?=\s+(?:to|the|a|an|both|that|their|his|her|for|in|with|something|style|quality)\b))"
+        rf"|(?P<participle>(?:{one('predicate_participle')})(?=\s+(?:for|to|by|of|in|with|from|as|together|on|at|specifically|using)\b)))",
+        re.I,
+    )
+
+
+def tail_end(text: str, start: int, stop: int, *, infinitive: bool, titles: Sequence[str] = ()) -> tuple[int, bool]:
+    """Return where the tail ends, and whether an elaboration ends it.
+
+    ``infinitive`` says that the tail opens with a verb ("wants to …"), so that "and" + verb goes on with it.
+    """
+    for m in _BREAK.finditer(text, start, stop):
+        at, mark = m.start(), m.group().strip()
+        if at <= start or not _WORD.search(text, start, at):
+            continue
+        if mark == "," or mark in ("and", "or", "and/or"):
+            after = m.end() + len(text[m.end() : stop]) - len(text[m.end() : stop].lstrip())
+            ends = _comma(text, start, at, after, stop) if mark == "," else _conjunction(text, start, at, after, stop, infinitive)
+        elif mark[0] in "-–—" and m.group() != mark:
+            ends = not _in_name(text, at, m.end(), titles)
+        else:
+            ends = True
+        if ends:
+            return at, True
+    return stop, False
+
+
+def _comma(text: str, start: int, at: int, after: int, stop: int) -> bool:
+    if m := _ARTICLE.match(text, after, stop):
+        return not (_PARALLEL.match(text, _item_end(text, m.end(), stop), stop) and _before_is_noun(text, start, at))
+    m = _elaboration().match(text, after, stop)
+    if m is None:
+        return _unknown_participle(text, start, at, after, stop)
+    if m.group("known"):
+        return not _gerund_list(text, start, at, after, stop)
+    if m.group("ed"):
+        return not (is_adjective(m.group("ed")) and re.compile(r"\s+(?!for|to|by|with|in)\w+").match(text, m.end()))
+    if m.group("adjective"):
+        return not re.compile(r"[^,;]*,\s+and\s+").match(text, m.end(), stop)
+    return True
+
+
+def _item_end(text: str, at: int, stop: int) -> int:
+    found = re.compile(r"[^,;]*?(?=,|\s+(?:and|or)\s)").match(text, at, stop)
+    return found.end() if found else stop
+
+
+def _before_is_noun(text: str, start: int, at: int) -> bool:
+    """Say whether the item before the comma opens with a determiner, as the items of a list do."""
+    item = re.split(r",|\b(?:and|or|for|in|to|of|with|as|on|at|by|including|between)\b", text[start:at], flags=re.I)[-1].strip()
+    return bool(re.match(r"(?:an?|the|his|her|their|its|any|some)\s", item, re.I))
+
+
+def _gerund_list(text: str, start: int, at: int, after: int, stop: int) -> bool:
+    end = _item_end(text, after, stop)
+    return bool(_LIST_OF_ING.match(text, end, stop)) and bool(_GERUND_BEFORE.search(text[start:at]))
+
+
+def _unknown_participle(text: str, start: int, at: int, after: int, stop: int) -> bool:
+    m = _ING.match(text, after, stop)
+    if m is None or not m.group("rest").strip() or re.match(r"\s+(?:and|or|&)\b", m.group("rest")):
+        return False
+    if _gerund_list(text, start, at, after, stop):
+        return False
+    # "hiking boots, running shoes": a gerund before a noun is part of a list, before an object it is not
+    return bool(re.match(r"\s+(?:the|a|an|their|his|her|its|them|it|both|to|for|in|on|with|from|up|any|each|that)\b", m.group("rest"), re.I))
+
+
+def _conjunction(text: str, start: int, at: int, after: int, stop: int, infinitive: bool) -> bool:
+    m = _predicate().match(text, after, stop)
+    if m is None:
+        return False
+    kind = m.lastgroup
+    said = text[start:at]
+    if kind in ("clause", "always"):
+        return not re.search(r"\b(?:that|which|who|where|what|how|between|whether|when)\s+[^,]*$", said, re.I) or kind == "clause" and m.group().lower().startswith(("they", "both", "it ", "the buyer"))
+    if kind == "participle":
+        before = said.rstrip(" ,").rsplit(None, 1)[-1].lower() if said.strip(" ,") else ""
+        return not (before.endswith("ed") or before in words("predicate_participle") or before in ("worn", "made"))
+    if kind == "singular":
+        return re.search(r"\b(?:is|wants|has|needs)\b", text[max(0, start - 80) : at]) is not None
+    if infinitive or _INFINITIVE.search(said) or re.search(r"\b(?:that|which|who)\s+[^,]*$", said):
+        return False
+    return True
+
+
+def _in_name(text: str, at: int, after: int, titles: Sequence[str]) -> bool:
+    """Say whether the dash at ``at`` stands inside a product's name."""
+    around = text[max(0, at - 12) : after + 12]
+    if any(around.strip() in title for title in titles if title):
+        return True
+    before = text[:at].rsplit(None, 1)[-1:] or [""]
+    behind = text[after:].split(None, 1)[:1] or [""]
+    named = before[0][:1].isupper() or before[0][:1].isdigit()
+    return named and (behind[0][:1].isupper() or behind[0][:1].isdigit()) and not re.match(r"(?:The|They|This|These|Both|Each|It|A|An)\b", behind[0])
+
+
+_OPEN, _CLOSE = "\"'“‘«([{", "\"'”’»)]}"
+_PAIR = dict(zip(_OPEN, _CLOSE, strict=True))
+_FINAL = ".,;:!…"
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span without outer quotes, white space and final marks."""
+    while start < end:
+        before = (start, end)
+        while start < end and (text[start].isspace() or text[start] in ".,;:!…*_"):
+            start += 1
+        while start < end and (text[end - 1].isspace() or _is_final(text, start, end)):
+            end -= 1
+        if start < end and text[start] in "\"'“‘«":
+            closing = _PAIR[text[start]]
+            inner = text[start + 1 : end - 1]
+            if end - start > 1 and text[end - 1] == closing and closing not in inner and text[start] not in inner:
+                start, end = start + 1, end - 1
+            elif closing not in text[start + 1 : end]:
+                start += 1
+        elif start < end and text[end - 1] in "\"”»" and not _opened(text[start : end - 1], text[end - 1]):
+            end -= 1
+        if (start, end) == before:
+            break
+    return start, end
+
+
+def _opened(text: str, closing: str) -> bool:
+    if closing == '"':
+        return text.count('"') % 2 == 1 or bool(re.search(r"\d$", text))
+    return {"”": "“", "»": "«"}[closing] in text
+
+
+def _is_final(text: str, start: int, end: int) -> bool:
+    if text[end - 1] not in _FINAL:
+        return False
+    if text[end - 1] == "." and end - start > 3 and re.search(r"(?:\b[A-Z]\.)+[A-Z]\.\Z", text[max(start, end - 8) : end]):
+        return False
+    return not (text[end - 1] == "!" and re.search(r"\b[A-Z]{2,}\s+[A-Z]{2,}!\Z", text[max(start, end - 20) : end]))
+
+
+_STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'"})
+_LEADING = re.compile(r"(?:an?|the)\s+(?=\S)", re.I)
+
+
+def canonical(tail: str, *, clause: bool, mid_sentence: bool) -> str:
+    """Return the text that the key of an intention is made of.
+
+    >>> canonical("A USB cable", clause=False, mid_sentence=True), canonical("Outdoor fun", clause=False, mid_sentence=False)
+    ('USB cable', 'outdoor fun')
+    """
+    text = unicodedata.normalize("NFC", tail).translate(_STRAIGHT)
+    if not clause:
+        while m := _LEADING.match(text):
+            text = text[m.end() :]
+            if not (text[:2].lower() == "a " or text[:3].lower() == "an " or text[:4].lower() == "the "):
+                break
+    word = _WORD.match(text)
+    if word and text[0].isupper() and not _is_name(word.group(), mid_sentence):
+        text = text[0].lower() + text[1:]
+    return text
+
+
+def _is_name(word: str, mid_sentence: bool) -> bool:
+    if word == "I" or any(c.isupper() for c in word[1:]) or any(c.isdigit() for c in word):
+        return True
+    if len(word) == 1:
+        return word not in ("A",)
+    return mid_sentence

@@ -1,0 +1,38 @@
+"""The phrases of ontology/wordings.toml as compiled patterns."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from mindkg.resources import data_folder
+
+
+@cache
+def table() -> dict[str, Any]:
+    """Return ontology/wordings.toml: section name to its lists of phrases."""
+    return tomllib.loads((data_folder("ontology") / "wordings.toml").read_text(encoding="utf-8"))
+
+
+def source(phrase: str) -> str:
+    """Return the regular expression of one phrase in the notation that ontology/wordings.toml explains.
+
+    >>> source("they (are )?used …")
+    'they(?: are)?\\\\s+used .{0,400}?'
+    """
+    out = re.sub(r"(?<!\\)\((?!\?)", "(?:", phrase)
+    out = out.replace("'", "['’]").replace("…", ".{0,400}?")
+    return re.sub(r" (?![?*+)|{])", r"\\s+", out)
+
+
+def either(phrases: Iterable[str]) -> str:
+    """Return one group that matches any of ``phrases``, the longest first."""
+    return "(?:" + "|".join(source(p) for p in sorted(phrases, key=len, reverse=True)) + ")"
+
+
+def pattern(section: str, name: str, template: str = r"\b{}") -> re.Pattern[str]:
+    """Return a list of the table as one pattern that ignores case; ``{}`` in ``template`` stands for the list."""
+    return re.compile(template.replace("{}", either(table()[section][name])), re.IGNORECASE | re.MULTILINE)
