@@ -68,12 +68,12 @@ def node_ids(node: Node, batch: pa.RecordBatch) -> pa.Array:
 
 def property_values(column: pa.Array, property_: Property) -> tuple[pa.Array, pa.Array | None]:
     """Return the values of a property's column, and the row of each where a row may have several."""
-    if not pa.types.is_list(column.type):
-        return column, None
+    if property_.lists:
+        return _distinct_values(column)
     if property_.range == PATH:
         texts = pc.binary_join(column.cast(pa.list_(STRING)), text_scalar(PATH_SEPARATOR))
         return pc.if_else(pc.equal(texts, text_scalar("")), pa.scalar(None, STRING), texts), None
-    return _distinct_values(column)
+    return column, None
 
 
 def _distinct_values(column: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -34,12 +34,14 @@ IDENTIFIER: Final = "dcterms:identifier"
 class Property:
     """The triples that columns of a table give each of its nodes.
 
-    ``range`` is a kind of node or one of the datatypes above; a null gives no triple, a list one for each value.
+    ``range`` is a kind of node or one of the datatypes above; a null gives no triple. ``lists``: the column has lists,
+    each value of which gives a triple.
     """
 
     predicate: str
     columns: tuple[str, ...]
     range: str
+    lists: bool = False
 
     @property
     def is_link(self) -> bool:
@@ -123,7 +125,7 @@ NODES: Final = (
         "intentions",
         ("intention_id",),
         ("mind:Intention",),
-        (_property("rdfs:label", "text", TEXT), _property("mind:head", "heads", TEXT)),
+        (_property("rdfs:label", "text", TEXT), Property("mind:head", ("heads",), TEXT, lists=True)),
         (Link("mentions", "intention_id", "mind:concept", "concept", "concept"),),
     ),
     Node(

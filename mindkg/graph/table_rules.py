@@ -27,14 +27,17 @@ _LEXICAL: Final = {
 }
 """What a text must look like to be a value of a datatype of XML Schema."""
 
+_IS_OF: Final = {"integer": pa.types.is_integer, "double": pa.types.is_floating, "boolean": pa.types.is_boolean}
+"""The columns whose values are of a datatype, whatever they are."""
+
 
 class Tables:
     """The tables of a graph folder as nodes and what they say; what is read once is kept."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: dict[tuple[str, tuple[str, ...]], pa.Table] = {}
         self._ids: dict[str, pa.Array] = {}
+        self._unique: dict[str, bool] = {}
 
     def table(self, name: str, columns: list[str]) -> pa.Table:
         """Return columns of a table; the identifiers of its nodes are ``ids``."""
@@ -55,6 +58,14 @@ class Tables:
             batches = table.to_batches()
             self._ids[kind] = node_ids(node, batches[0]) if batches else pa.array([], STRING)
         return self._ids[kind]
+
+    def once(self, node: Node, path: str) -> bool:
+        """Whether no node can have several values at a property: a row is a node, and has one value in one column."""
+        ids = self.ids(node.kind)
+        if node.kind not in self._unique:
+            self._unique[node.kind] = pc.count_distinct(ids).as_py() == len(ids)
+        plain = [p for p in node.properties if len(p.columns) == 1 and not p.lists]
+        return self._unique[node.kind] and path in {expand(IDENTIFIER), *(expand(p.predicate) for p in plain)}
 
     def values(self, node: Node, path: str) -> pa.Table:
         """Return what nodes have at a property: id, value (nulls left out)."""
@@ -105,7 +116,12 @@ def broken(tables: Tables, shape: Shape) -> set[str]:
     found: set[str] = set()
     for name, values in shape.constraints.items():
         if name in ("minCount", "maxCount"):
-            found |= _texts(_miscounted(tables.ids(node.kind), pairs, name, int(values[0])))
+            if values == ("1",) and tables.once(node, shape.path):
+                # counting is dear, and here a look at the lengths tells
+                if name == "minCount" and len(pairs) < len(tables.ids(node.kind)):
+                    found |= _texts(_without(tables.ids(node.kind), pairs))
+            else:
+                found |= _texts(_miscounted(tables.ids(node.kind), pairs, name, int(values[0])))
         elif name in ("lessThan", "disjoint"):
             left, right = tables.rows(node, shape.path), tables.rows(node, values[0])
             compare = pc.greater_equal if name == "lessThan" else pc.equal
@@ -129,27 +145,31 @@ def _allowed(tables: Tables, values: pa.ChunkedArray, name: str, wanted: tuple[s
         return pc.greater_equal(pc.utf8_length(values), int(wanted[0]))
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         # what is no number at all breaks the rule of its datatype
-        return pa.chunked_array([pa.array([True] * len(values), pa.bool_())])
+        return pa.chunked_array([pa.repeat(True, len(values))], pa.bool_())
     compare = {"minInclusive": pc.greater_equal, "maxInclusive": pc.less_equal}[name]
     return compare(values, pa.scalar(float(wanted[0])))
 
 
 def _of_datatype(values: pa.ChunkedArray, datatype: str) -> pa.ChunkedArray:
+    if not _LEXICAL[datatype] or _IS_OF.get(datatype, pa.types.is_null)(values.type):
+        return pa.chunked_array([pa.repeat(True, len(values))], pa.bool_())
     return pc.match_substring_regex(_as_text(values), _LEXICAL[datatype])
 
 
 def _miscounted(ids: pa.Array, pairs: pa.Table, name: str, count: int) -> pa.Array:
     """Return the ids that have fewer (minCount) or more (maxCount) different values than ``count``."""
     if name == "minCount" and count == 1:
-        return ids.filter(pc.invert(pc.is_in(ids, value_set=pairs["id"])))
-    if name == "maxCount" and count == 1 and pc.count_distinct(pairs["id"]).as_py() == len(pairs):
-        return ids[:0]
+        return _without(ids, pairs)
     texts = pa.table({"id": pairs["id"], "value": _as_text(pairs["value"])})
     counted = texts.group_by(["id", "value"]).aggregate([]).group_by("id").aggregate([("value", "count")])
     if name == "maxCount":
         return counted["id"].filter(pc.greater(counted["value_count"], count))
     enough = counted["id"].filter(pc.greater_equal(counted["value_count"], count))
     return ids.filter(pc.invert(pc.is_in(ids, value_set=enough)))
+
+
+def _without(ids: pa.Array, pairs: pa.Table) -> pa.Array:
+    return ids.filter(pc.invert(pc.is_in(ids, value_set=pairs["id"])))
 
 
 def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
