@@ -32,13 +32,12 @@ def processes() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def read_parquet(path: Path) -> daft.DataFrame:
-    """Return a Parquet file, or all Parquet files of a folder, as a lazy Daft frame.
+def read_parquet(*paths: Path) -> daft.DataFrame:
+    """Return Parquet files, or all Parquet files of folders, as one lazy Daft frame.
 
     Daft takes a path for a pattern; here ``[``, ``*`` and ``?`` in it stand for themselves.
     """
-    pattern = glob.escape(str(path))
-    return daft.read_parquet(f"{pattern}/*.parquet" if path.is_dir() else pattern)
+    return daft.read_parquet([glob.escape(str(path)) + ("/*.parquet" if path.is_dir() else "") for path in paths])
 
 
 def from_arrow(table: pa.Table) -> daft.DataFrame:

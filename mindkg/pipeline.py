@@ -213,7 +213,7 @@ def _run_link(job: _Build, key: str, records: Mapping[str, StageRecord]) -> Stag
         scan(job.kb, intentions).select("intention_id", "text"),
         table,
         top_k=job.options["top_k"],
-        progress=lambda what, rows, total: job.progress("link", 0, intentions.rows),
+        progress=lambda rows: job.progress("link", rows, intentions.rows),
     )
     notes = {"isa": job.isa["path"] if job.isa else "wordnet", "isa_rows": table.rows}
     kept = intentions.rows + table.rows
