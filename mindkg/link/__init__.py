@@ -1,6 +1,14 @@
-"""Intentions to the concepts of an isA table, and what is above those."""
+"""Intentions to concepts: noun phrases, an isA table, ranking, hypernyms (docs/linking.md)."""
 
+from pathlib import Path
 from typing import Final
 
 VERSION: Final = 1
-"""Raised when the same intentions and isA table give other tables."""
+"""Raised whenever the same input would give other tables."""
+
+_HERE: Final = Path(__file__).parent
+
+DATA_FILES: Final = tuple(
+    _HERE / name for name in ("vague.tsv", "stops.tsv", "wordnet/words.tsv.gz", "wordnet/isa.tsv.gz")
+)
+"""What the tables depend on besides: a build hashes them."""

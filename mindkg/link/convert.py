@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-def convert(source: Path, folder: Path, order: Order, progress: Callable[[str, int, int | None], None] | None) -> None:
+def convert(source: Path, folder: Path, order: Order, progress: Callable[[int], None] | None) -> None:
     """Convert the isA file ``source`` into ``folder``, which appears when it is whole; InputError if no row is sound."""
     beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     shutil.rmtree(beside, ignore_errors=True)
@@ -48,7 +48,7 @@ def convert(source: Path, folder: Path, order: Order, progress: Callable[[str, i
                 f"{source.name} holds no row of an isA table",
                 hint="Its lines must be concept TAB instance TAB count (or instance first, with the option for it).",
             )
-        meta |= _write(beside, progress)
+        meta |= _write(beside)
         for spill in beside.glob("*.arrow"):
             spill.unlink()
         (beside / "meta.json").write_text(json.dumps(meta, sort_keys=True), encoding="utf-8")
@@ -62,9 +62,7 @@ def convert(source: Path, folder: Path, order: Order, progress: Callable[[str, i
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _spill(
-    source: Path, folder: Path, order: Order, progress: Callable[[str, int, int | None], None] | None
-) -> dict[str, int]:
+def _spill(source: Path, folder: Path, order: Order, progress: Callable[[int], None] | None) -> dict[str, int]:
     kept = refused = line = 0
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(2))
@@ -91,11 +89,11 @@ def _spill(
             kept += block.rows.num_rows
             refused += block.rejects.num_rows
             if progress:
-                progress("converting the isA table", kept + refused, None)
+                progress(kept + refused)
     return {"rows": kept, "rejected": refused}
 
 
-def _write(folder: Path, progress: Callable[[str, int, int | None], None] | None) -> dict[str, int]:
+def _write(folder: Path) -> dict[str, int]:
     counts = {"pairs": 0, "instances": 0, "concepts": 0}
     concepts = _ConceptTotals()
 
@@ -111,8 +109,6 @@ def _write(folder: Path, progress: Callable[[str, int, int | None], None] | None
                 counts["pairs"] += rows.num_rows
                 counts["instances"] += _runs(rows.column("instance"))
                 concepts.add(rows)
-                if progress:
-                    progress("sorting the isA table", bucket + 1, index.BUCKETS)
                 if rows.num_rows:
                     yield bucket, rows
 
@@ -123,9 +119,7 @@ def _write(folder: Path, progress: Callable[[str, int, int | None], None] | None
     return counts
 
 
-def _ahead(
-    threads: ThreadPoolExecutor, work: Callable[[_T], _R], jobs: Iterable[_T], depth: int = 2
-) -> Iterator[_R]:
+def _ahead(threads: ThreadPoolExecutor, work: Callable[[_T], _R], jobs: Iterable[_T], depth: int = 2) -> Iterator[_R]:
     """Yield ``work(job)`` in the order of ``jobs``, with ``depth`` of them under way."""
     waiting: deque[Future[_R]] = deque()
     for job in jobs:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.link.ranking import first_of_each
+from mindkg.link.ranking import first_of_each, judged
 from mindkg.schema import TABLES
 
 if TYPE_CHECKING:
@@ -19,36 +19,44 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 
 
+BROAD: Final = 20
+"""Instances from which on a concept is known well enough to say which concepts are broader than it."""
+
+
 def hypernyms(
-    concepts: pa.Array, isa: IsaTable, vague: Collection[str], *, parents: int = 5, levels: int = 3, least: int = 2
+    concepts: pa.Array, isa: IsaTable, vague: Collection[str], *, parents: int = 5, levels: int = 3, least: int = 1
 ) -> pa.Table:
     """Return the table hypernyms for ``concepts`` and upwards ``levels`` steps.
 
-    A concept has its ``parents`` likeliest hypernyms that are not in ``vague`` and were counted ``least`` times or more;
-    p is the count over the counts of all its hypernyms. Cycles are broken at their weakest edge (smallest p, then smallest
-    count, then the label that sorts last).
+    A concept has its ``parents`` likeliest hypernyms that are not in ``vague``, were counted ``least`` times or more and
+    are no noise (ranking.judged); a concept with BROAD instances or more only those with more instances than it has.
+    p is the count over the counts of all its hypernyms. Cycles are broken at their weakest edge (without_cycles).
     """
     seen = front = pc.unique(concepts)
-    marked = pa.array(sorted(vague), pa.string())
     parts = [TABLES["hypernyms"].empty_table()]
     for _ in range(levels):
-        if not len(front):
-            break
-        rows = isa.lookup(front)
-        rows = rows.filter(
-            pc.and_(pc.greater_equal(rows["count"], least), pc.invert(pc.is_in(rows["concept"], marked)))
-        )
-        likeliest = rows.sort_by([("instance", "ascending"), ("count", "descending"), ("concept", "ascending")])
-        codes = likeliest["instance"].combine_chunks().dictionary_encode().indices.to_numpy()
-        likeliest = likeliest.take(pa.array(first_of_each(codes, parents)))
-        p = pc.divide(likeliest["count"].cast(pa.float64()), likeliest["total"].cast(pa.float64()))
-        parts.append(
-            pa.table([likeliest["instance"], likeliest["concept"], likeliest["count"], p], schema=TABLES["hypernyms"])
-        )
-        found = pc.unique(likeliest["concept"]).filter(pc.invert(pc.is_in(pc.unique(likeliest["concept"]), seen)))
-        front = found
-        seen = pa.concat_arrays([seen, found])
+        edges = _likeliest(front, isa, vague, parents, least)
+        parts.append(edges)
+        found = pc.unique(edges["hypernym"])
+        front = found.filter(pc.invert(pc.is_in(found, seen)))
+        seen = pa.concat_arrays([seen, front])
     return without_cycles(pa.concat_tables(parts)).sort_by([("concept", "ascending"), ("hypernym", "ascending")])
+
+
+def _likeliest(front: pa.Array, isa: IsaTable, vague: Collection[str], parents: int, least: int) -> pa.Table:
+    rows = judged(isa.lookup(front), isa, vague)
+    own = isa.concept_totals(front)
+    spread = own["instances"].take(pc.index_in(rows["instance"], own["concept"].combine_chunks()))
+    narrower = pc.or_kleene(
+        pc.is_null(spread), pc.or_(pc.less(spread, BROAD), pc.less(spread, rows["concept_instances"]))
+    )
+    counted = pc.and_(pc.greater_equal(rows["count"], least), pc.invert(rows["vague"]))
+    rows = rows.filter(pc.and_(counted, narrower))
+    rows = rows.sort_by([("instance", "ascending"), ("count", "descending"), ("concept", "ascending")])
+    codes = rows["instance"].combine_chunks().dictionary_encode().indices.to_numpy()
+    rows = rows.take(pa.array(first_of_each(codes, parents)))
+    p = pc.divide(rows["count"].cast(pa.float64()), rows["total"].cast(pa.float64()))
+    return pa.table([rows["instance"], rows["concept"], rows["count"], p], schema=TABLES["hypernyms"])
 
 
 def without_cycles(edges: pa.Table) -> pa.Table:

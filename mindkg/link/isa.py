@@ -31,8 +31,8 @@ VERSION: Final = 1
 SHIPPED: Final = Path(__file__).parent / "wordnet" / "isa.tsv.gz"
 """The table used where the user names none: nouns of Princeton WordNet 3.1."""
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with what is being done, how much of it is done, and how much there is (None: unknown)."""
+Progress = Callable[[int], None]
+"""Called with the number of lines converted so far."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def open_isa(
     home = (cache or cache_folder()) / "isa"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        content = _content_hash(source, home, progress)
+        content = _content_hash(source, home)
         fingerprint = hashlib.sha256(f"{VERSION}\n{order}\n{content}".encode()).hexdigest()[:32]
         folder = home / fingerprint
         if not (folder / "meta.json").is_file():
@@ -119,7 +119,7 @@ def open_isa(
     return IsaTable(folder=folder, name=source.name, fingerprint=fingerprint, **meta)
 
 
-def _content_hash(source: Path, home: Path, progress: Progress | None) -> str:
+def _content_hash(source: Path, home: Path) -> str:
     """Return the SHA-256 of a file, remembered by its place, size and modification time."""
     state = source.stat()
     known = home / "seen" / hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:32]
@@ -134,8 +134,6 @@ def _content_hash(source: Path, home: Path, progress: Progress | None) -> str:
     with source.open("rb") as file:
         for piece in _pieces(file):
             sha.update(piece)
-            if progress:
-                progress("reading the isA table", file.tell(), state.st_size)
     known.parent.mkdir(exist_ok=True)
     beside = known.with_suffix(f".{os.getpid()}")
     beside.write_text(f"{mark} {sha.hexdigest()}", encoding="ascii")

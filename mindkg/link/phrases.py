@@ -97,6 +97,8 @@ class Chunker:
             before = tags[-1] if tags else "^"
             if kinds[i] == w.TO:
                 tags += "i" if i and prepositional_to(words[i - 1]) else "t"
+            elif word in _BOTH and before == "s":
+                tags += "s"
             else:
                 tags += _FIXED.get(kinds[i]) or self._open_tag(kinds[i], kinds[i + 1], word, before)
         return tags
@@ -110,6 +112,8 @@ class Chunker:
             return "n"
         if kind == w.GERUND:
             return _gerund(behind, before)
+        if kind == w.PRESENT:
+            return "g" if behind in _NOMINAL and before not in "mse" else "v"
         if kind == w.PARTICIPLE:
             return "p" if behind in _NOMINAL and before not in "ns" else "v"
         if kind == w.ADJECTIVE:
@@ -117,7 +121,7 @@ class Chunker:
         if kind == w.ADJECTIVE_NOUN:
             return "n" if before in "dai" and behind not in _NOMINAL else "a"
         if kind == w.PLURAL_VERB:
-            return "v" if before in "sw" or (before == "n" and behind in _OBJECT) else "n"
+            return "v" if before in "sw" or (before == "n" and (behind in _OBJECT or behind == w.TO)) else "n"
         if before in "mtsw":
             return "v"
         if before in "^cr" and (behind in _OBJECT or self._words.verb_weight(word) > 0.8):
@@ -139,7 +143,12 @@ _FIXED: Final = {
     w.ADVERB: "r",
     w.VERB: "v",
 }
-_NOMINAL: Final = frozenset({w.NOUN, w.NOUN_VERB, w.PLURAL_VERB, w.ADJECTIVE, w.ADJECTIVE_NOUN, w.GERUND, w.PARTICIPLE, w.NUMBER})
+_NOMINAL: Final = frozenset(
+    {w.NOUN, w.NOUN_VERB, w.PLURAL_VERB, w.ADJECTIVE, w.ADJECTIVE_NOUN, w.GERUND, w.PRESENT, w.PARTICIPLE, w.NUMBER}
+)
+_BOTH: Final = frozenset({"both", "all", "each"})
+"""Behind a subject these belong to it: "they both feature" has a verb."""
+
 _OBJECT: Final = frozenset({w.DETERMINER, w.SUBJECT})
 
 
@@ -152,9 +161,7 @@ def _gerund(behind: str, before: str) -> str:
     return "g" if behind in _NOMINAL else "n"
 
 
-def _trimmed(
-    starts: list[int], ends: list[int], words: list[str], tags: str, begin: int, end: int
-) -> Phrase | None:
+def _trimmed(starts: list[int], ends: list[int], words: list[str], tags: str, begin: int, end: int) -> Phrase | None:
     """Return tokens ``begin`` to ``end`` as a phrase that ends in a noun and starts with no mark, None without a noun."""
     while end > begin and tags[end - 1] != "n":
         end -= 1

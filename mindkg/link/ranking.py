@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 EPSILON: Final = 1e-4
 """Every pair is taken to have been seen this often besides."""
 
-Floats = npt.NDArray[np.float64]
+SPREAD: Final = 5
+"""Instances of a concept that is more than a slip of the pen."""
+
+SHARE: Final = 0.1
+"""Share of an instance's best count below which a concept of it is taken for noise."""
 
 
 def p_concept(count: Any, instance_total: Any) -> Any:
@@ -50,25 +54,60 @@ def rep(p_concept_given_instance: Any, p_instance_given_concept: Any) -> Any:
     return p_concept_given_instance * p_instance_given_concept
 
 
+def judged(rows: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
+    """Return the sound ``rows`` of the isA table with vague, concept_total and concept_instances."""
+    totals = isa.concept_totals(pc.unique(rows.column("concept")))
+    place = pc.index_in(rows.column("concept"), totals.column("concept").combine_chunks())
+    table = rows.append_column("vague", is_vague(rows.column("concept"), vague))
+    for name in ("total", "instances"):
+        table = table.append_column(f"concept_{name}", totals.column(name).take(place))
+    return table.filter(pa.array(_sound(table)))
+
+
 def scored(rows: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
-    """Return ``rows`` of the isA table with typicality, p_instance, rep and vague, best first.
+    """Return the sound ``rows`` of the isA table with vague, typicality, p_instance and rep, best first.
 
     Total order: concepts that are not vague first, then by falling rep, then by label, then by instance.
     """
-    labels = pc.unique(rows.column("concept"))
-    totals = isa.concept_totals(labels)
-    place = pc.index_in(rows.column("concept"), totals.column("concept").combine_chunks())
-    concept_total = totals.column("total").take(place).to_numpy()
-    count = rows.column("count").to_numpy()
-    typicality = p_concept(count, rows.column("total").to_numpy())
-    p_inst = p_instance(count, concept_total, isa.instances)
-    marked = pc.is_in(rows.column("concept"), pa.array(sorted(vague), pa.string()))
-    table = rows.append_column("typicality", pa.array(typicality)).append_column("p_instance", pa.array(p_inst))
-    table = table.append_column("rep", pa.array(rep(typicality, p_inst))).append_column("vague", marked)
+    table = judged(rows, isa, vague)
+    count = table.column("count").to_numpy()
+    typicality = p_concept(count, table.column("total").to_numpy())
+    p_inst = p_instance(count, table.column("concept_total").to_numpy(), isa.instances)
+    for name, values in {"typicality": typicality, "p_instance": p_inst, "rep": rep(typicality, p_inst)}.items():
+        table = table.append_column(name, pa.array(values))
     order = pc.sort_indices(
         table, [("vague", "ascending"), ("rep", "descending"), ("concept", "ascending"), ("instance", "ascending")]
     )
     return table.take(order)
+
+
+def is_vague(concepts: Any, vague: Collection[str]) -> Any:
+    """Return whether each label stands in ``vague``, or begins as one of its entries that end in ``*`` does.
+
+    >>> is_vague(pa.array(["item", "type of shoe", "shoe"]), {"item", "type of *"}).to_pylist()
+    [True, True, False]
+    """
+    marked = pc.is_in(concepts, pa.array(sorted(vague), pa.string()))
+    for prefix in sorted(label[:-1] for label in vague if label.endswith("*")):
+        marked = pc.or_(marked, pc.starts_with(concepts, prefix))
+    return marked
+
+
+def _sound(table: pa.Table) -> npt.NDArray[np.bool_]:
+    """Return which rows are not noise.
+
+    Rep favours a concept that was seen with one instance only, be it a slip of the pen; so where an instance has concepts
+    with SPREAD instances or more, the others go, and so do concepts counted less than SHARE of its best count.
+    """
+    instance = table.column("instance").combine_chunks().dictionary_encode().indices.to_numpy()
+    count = table.column("count").to_numpy()
+    plain = ~table.column("vague").to_numpy()
+    wide = (table.column("concept_instances").to_numpy() >= SPREAD) & (count > 1)
+    best_wide = np.zeros(instance.max(initial=-1) + 1, np.int64)
+    np.maximum.at(best_wide, instance, np.where(wide & plain, count, 0))
+    most = best_wide[instance]
+    sound: npt.NDArray[np.bool_] = np.where(most > 0, wide & (count >= SHARE * most), True)
+    return sound
 
 
 def first_of_each(groups: npt.NDArray[Any], most: int) -> npt.NDArray[np.int64]:

@@ -5,7 +5,7 @@ All work is done on what is distinct (phrases, look-up strings, instances), then
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,16 +16,13 @@ import pyarrow.compute as pc
 
 from mindkg.link import hypernyms as hierarchy
 from mindkg.link.phrases import PARSED, candidates, chunker, parse
-from mindkg.link.ranking import first_of_each, scored
+from mindkg.link.ranking import first_of_each, is_vague, scored
 from mindkg.link.words import vague_concepts
 from mindkg.schema import TABLES
 
 if TYPE_CHECKING:
     from mindkg.engine import daft
-    from mindkg.link.isa import IsaTable, Progress
-
-VERSION: Final = 1
-"""Raised whenever the same input would give other tables."""
+    from mindkg.link.isa import IsaTable
 
 _SMALL: Final = 5_000
 """Texts below which worker processes cost more than they bring."""
@@ -65,26 +62,25 @@ def link_tables(
     vague: Collection[str] | None = None,
     parents: int = 5,
     levels: int = 3,
-    least: int = 2,
-    progress: Progress | None = None,
+    least: int = 1,
+    progress: Callable[[int], None] | None = None,
 ) -> Linked:
     """Return the tables of this stage for ``intentions`` (intention_id, text).
 
     ``top_k`` concepts an intention, ``vague`` in place of the project's list of concepts that say nothing; a concept gets
-    its ``parents`` likeliest hypernyms counted ``least`` times or more, ``levels`` steps up.
+    its ``parents`` likeliest hypernyms counted ``least`` times or more, ``levels`` steps up. ``progress`` is called with the
+    number of intentions done.
     """
     labels = vague_concepts() if vague is None else frozenset(vague)
     table = _parsed(intentions)
     if progress:
-        progress("finding noun phrases", table.num_rows, table.num_rows)
+        progress(table.num_rows // 2)
     mentions = _mentions(table["text"], table["parsed"].combine_chunks(), isa, labels, top_k)
     found = table["intention_id"].take(mentions["text"])
     linked = pa.table([found, *(mentions[name] for name in TABLES["mentions"].names[1:])], schema=TABLES["mentions"])
     if progress:
-        progress("ranking concepts", table.num_rows, table.num_rows)
-    edges = hierarchy.hypernyms(
-        pc.unique(linked["concept"]), isa, labels, parents=parents, levels=levels, least=least
-    )
+        progress(table.num_rows)
+    edges = hierarchy.hypernyms(pc.unique(linked["concept"]), isa, labels, parents=parents, levels=levels, least=least)
     heads = pc.struct_field(table["parsed"].combine_chunks(), "heads")
     return Linked(
         {
@@ -170,9 +166,7 @@ def _mentions(
     )
 
 
-def _choose(
-    phrases: pa.Array, isa: IsaTable, vague: Collection[str]
-) -> tuple[tuple[Ints, Ints, Ints], pa.Table]:
+def _choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str]) -> tuple[tuple[Ints, Ints, Ints], pa.Table]:
     """Look the parts of each distinct phrase ("TAGS words") up and choose the first that the table has.
 
     Returns the code of the chosen instance (-1: none), its first word and the place behind its last, one a phrase; and the
@@ -263,8 +257,7 @@ def _concepts(mentions: pa.Table, edges: pa.Table, isa: IsaTable, vague: Collect
     labels = pc.unique(pa.chunked_array(chunks, pa.string())).sort()
     totals = isa.concept_totals(labels)
     sums = totals["total"].take(pc.index_in(labels, totals["concept"].combine_chunks()))
-    marked = pc.is_in(labels, pa.array(sorted(vague), pa.string()))
-    return pa.table([labels, marked, pc.fill_null(sums, 0)], schema=TABLES["concepts"])
+    return pa.table([labels, is_vague(labels, vague), pc.fill_null(sums, 0)], schema=TABLES["concepts"])
 
 
 def _rejects(isa: IsaTable) -> pa.Table:

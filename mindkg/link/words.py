@@ -17,13 +17,14 @@ _HERE: Final = Path(__file__).parent
 NOUN, NOUN_VERB, PLURAL_VERB, ADJECTIVE, ADJECTIVE_NOUN = "N", "X", "Z", "A", "B"
 GERUND, PARTICIPLE, ADVERB, VERB, NUMBER, MARK = "G", "P", "R", "V", "#", "Q"
 DETERMINER, PREPOSITION, CONJUNCTION, TO, MODAL, BE_HAVE = "D", "I", "C", "T", "M", "E"
-SUBJECT, RELATIVE, POSSESSIVE = "S", "W", "O"
+SUBJECT, RELATIVE, POSSESSIVE, PRESENT = "S", "W", "O", "F"
+"""GERUND is an -ing form that is a noun as well ("cooking"), PRESENT one that is a verb only ("providing")."""
 
 _CLOSED: Final = {
     DETERMINER: "the a an this these those his her their its my your our any some each every both all no either neither "
     "another one's whose",
     PREPOSITION: "of in on at by for from with without about into onto over under between among through during before "
-    "after against across along around behind beside besides beyond despite down inside outside near off out per since "
+    "after against across along around behind beside besides beyond despite down inside outside near off out per since including regarding concerning following using "
     "than toward towards until up upon via within as like unlike throughout above below except while because if "
     "when where how why so then not also only just very too more most less least",
     CONJUNCTION: "and or but nor plus & / + , either/or and/or",
@@ -44,7 +45,7 @@ _PREPOSITIONAL_TO: Final = frozenset(
 
 def table(path: Path) -> Iterator[list[str]]:
     """Yield the fields of each line of a TSV file of ours; lines that begin with ``#`` are comments."""
-    with (gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")) as lines:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         for line in lines:
             if line.strip() and not line.startswith("# "):
                 yield line.rstrip("\n").split("\t")
@@ -58,7 +59,7 @@ def stops(kind: str) -> frozenset[str]:
 
 @cache
 def vague_concepts() -> frozenset[str]:
-    """Return the labels of vague.tsv."""
+    """Return the labels of vague.tsv; one that ends in ``*`` stands for all that begin so."""
     return frozenset(label for label, _ in table(_HERE / "vague.tsv"))
 
 
@@ -84,7 +85,9 @@ class Words:
         self._past: dict[str, str] = {
             w: forms[0] for w, forms in irregular["verb"].items() if forms[0] != w and not w.endswith(("s", "ing"))
         }
-        self._parts = {w: (int(n), int(v), int(a), int(r)) for w, n, v, a, r in table(_HERE / "wordnet" / "words.tsv.gz")}
+        self._parts = {
+            w: (int(n), int(v), int(a), int(r)) for w, n, v, a, r in table(_HERE / "wordnet" / "words.tsv.gz")
+        }
         self._kinds = {word: kind for kind, words in _CLOSED.items() for word in words.split()}
         self._nouns: dict[str, str] = {}
 
@@ -126,8 +129,8 @@ class Words:
         lemma = self._lemma.get(word, word)
         base = self._parts.get(lemma, (1, 0, 0, 0))
         own = self._parts.get(word)
-        if word.endswith("ing") and lemma != word and base[1]:
-            return GERUND
+        if word.endswith("ing") and base[1] and (lemma != word or self._lemma.get(word)):
+            return GERUND if own and own[0] and own[0] >= own[2] else PRESENT
         if (word.endswith("ed") or word in self._past) and (own is None or not own[0]):
             if own and own[2] > 1 and own[2] >= own[1]:
                 return ADJECTIVE

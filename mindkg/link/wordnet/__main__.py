@@ -11,13 +11,14 @@ isa.tsv.gz, a row for a word (instance) and a word one to three steps above one 
     count = 1000 * P(sense | instance) * P(concept's word | its synset) / 2 ** (steps - 1), summed over the senses
 
 - P(sense | word) is in proportion to (tag count + 1) / (sense number), and four times as much for senses of things that
-  are made (noun.artifact), twice for food, substances and clothes-like body parts: what people buy;
+  are made (noun.artifact), twice for food and substances, 1.5 times for
+  plants: what people buy;
 - P(word | synset) is in proportion to the words' tag counts for that synset, plus one;
-- the shortest way up counts, along hypernyms and instance hypernyms; rows that round to 0 and a word above itself are
-  of less than 3 and a word above itself are left out.
+- the shortest way up counts, along hypernyms and instance hypernyms; rows of less than 3 and a
+  word above itself are left out.
 
-words.tsv.gz, a row for each single word that is not only a noun: word, and the sums of (tag count + 1) over its senses as
-noun, verb, adjective and adverb.
+words.tsv.gz, a row for each single word that is not only a noun, or ends in -ing: word, and the sums of (tag count + 1) over
+its senses as noun, verb, adjective and adverb.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def read_synsets(lines: Iterable[str]) -> dict[str, Synset]:
         words = tuple(word.replace("_", " ") for word in fields[4 : 4 + 2 * number : 2])
         pointers = fields[5 + 2 * number :]
         up = tuple(
-            pointers[i + 1] for i in range(0, 4 * int(fields[4 + 2 * number]), 4) if pointers[i] in _UP and pointers[i + 2] == "n"
+            pointers[i + 1]
+            for i in range(0, 4 * int(fields[4 + 2 * number]), 4)
+            if pointers[i] in _UP and pointers[i + 2] == "n"
         )
         synsets[fields[0]] = Synset(int(fields[1]), words, up)
     return synsets
@@ -91,9 +94,7 @@ def above(offset: str, synsets: dict[str, Synset]) -> Iterator[tuple[str, int]]:
         yield from ((up, steps) for up in front)
 
 
-def isa_rows(
-    synsets: dict[str, Synset], senses: dict[tuple[str, str], tuple[int, int]]
-) -> list[tuple[str, str, int]]:
+def isa_rows(synsets: dict[str, Synset], senses: dict[tuple[str, str], tuple[int, int]]) -> list[tuple[str, str, int]]:
     """Return (concept, instance, count), sorted."""
     weight: dict[tuple[str, str], float] = {}
     of_word: dict[str, float] = defaultdict(float)
@@ -138,7 +139,7 @@ def main(arguments: list[str]) -> None:
         senses, parts = read_senses(lines)
     rows = isa_rows(synsets, senses)
     write(target / "isa.tsv.gz", rows)
-    words = [(word, *weights) for word, weights in sorted(parts.items()) if any(weights[1:])]
+    words = [(word, *weights) for word, weights in sorted(parts.items()) if any(weights[1:]) or word.endswith("ing")]
     write(target / "words.tsv.gz", words)
     notice = [line.split(None, 1)[1:] for line in nouns if line.startswith("  ")]
     (target / "LICENSE").write_text("\n".join("".join(rest).rstrip() for rest in notice) + "\n", encoding="utf-8")
