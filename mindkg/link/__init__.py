@@ -9,6 +9,6 @@ VERSION: Final = 1
 _HERE: Final = Path(__file__).parent
 
 DATA_FILES: Final = tuple(
-    _HERE / name for name in ("vague.tsv", "stops.tsv", "wordnet/words.tsv.gz", "wordnet/isa.tsv.gz")
+    _HERE / name for name in ("vague.tsv", "stops.tsv", "closed.tsv", "wordnet/words.tsv.gz", "wordnet/isa.tsv.gz")
 )
 """What the tables depend on besides: a build hashes them."""

@@ -37,7 +37,10 @@ _R = TypeVar("_R")
 
 
 def convert(source: Path, folder: Path, order: Order, progress: Callable[[int], None] | None) -> None:
-    """Convert the isA file ``source`` into ``folder``, which appears when it is whole; InputError if no row is sound."""
+    """Convert the isA file ``source`` into ``folder``, which appears when it is whole.
+
+    Raises InputError where no row is sound.
+    """
     beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)

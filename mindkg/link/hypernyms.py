@@ -28,8 +28,8 @@ def hypernyms(
 ) -> pa.Table:
     """Return the table hypernyms for ``concepts`` and upwards ``levels`` steps.
 
-    A concept has its ``parents`` likeliest hypernyms that are not in ``vague``, were counted ``least`` times or more and
-    are no noise (ranking.judged); a concept with BROAD instances or more only those with more instances than it has.
+    A concept has its ``parents`` likeliest hypernyms that are not in ``vague``, were counted ``least`` times or more
+    and are no noise (ranking.judged); a concept with BROAD instances or more has only those with still more instances.
     p is the count over the counts of all its hypernyms. Cycles are broken at their weakest edge (without_cycles).
     """
     seen = front = pc.unique(concepts)
@@ -63,8 +63,8 @@ def without_cycles(edges: pa.Table) -> pa.Table:
     """Return the table hypernyms without the weakest edge of each cycle.
 
     Edges are taken from strong to weak and one that would close a cycle is left out, so a lost edge is the weakest of a
-    cycle whose other edges all stay. The order of nodes is kept topological while edges come in (Pearce and Kelly 2006),
-    beginning with broad concepts behind narrow ones, so that few edges need work.
+    cycle whose other edges all stay. The order of nodes is kept topological while edges come in (Pearce and Kelly
+    2006), beginning with broad concepts behind narrow ones, so that few edges need work.
     """
     nodes = _nodes(edges)
     low = pc.index_in(edges["concept"], nodes).to_numpy()
@@ -92,7 +92,7 @@ def _in_cycles(low: Ints, high: Ints, size: int) -> Ints:
     """Return for each node the number of its strongly connected component, 0 for one that is alone."""
     import networkx as nx
 
-    graph = nx.DiGraph()
+    graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_edges_from(zip(low.tolist(), high.tolist(), strict=True))
     component = np.zeros(size, np.int64)
     for number, members in enumerate(nx.strongly_connected_components(graph), 1):

@@ -59,7 +59,7 @@ class IsaTable:
         return pq.read_table(self.folder / "rejects.parquet")
 
     def lookup(self, instances: pa.Array | list[str]) -> pa.Table:
-        """Return the rows (instance, concept, count, total) of ``instances``, which are folded labels, sorted by both."""
+        """Return the rows (instance, concept, count, total) of ``instances`` (folded labels), sorted by both."""
         return self._instances.lookup(instances)
 
     def concept_totals(self, concepts: pa.Array | list[str]) -> pa.Table:
@@ -94,7 +94,7 @@ def open_isa(
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> IsaTable:
-    """Return the isA table of ``path`` (plain, .gz or .zst; None: the shipped WordNet table), converting it if it is new.
+    """Return the isA table of ``path``, converting it if it is new (plain, .gz or .zst; None: the shipped one).
 
     The conversion is written beside its place and renamed when it is whole, so a killed one leaves nothing half done.
     Raises InputError where the file cannot be read or holds no row at all, StorageError where the cache cannot be

@@ -1,11 +1,12 @@
 """Noun phrases of a text: which words belong together and which word is the head, without a trained model.
 
-The tokens are spaCy's, with words joined by hyphens put back together. What each word is follows from its possible parts
-of speech (words.py) and the word before and behind it; a phrase is a run of nouns and what stands in front of them.
+The tokens are spaCy's, with words joined by hyphens put back together. What each word is follows from its possible
+parts of speech (words.py) and its neighbours; a phrase is a run of nouns and what stands in front of them.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 LONGEST: Final = 5
 """Words of the longest phrase that is looked up."""
 
-_INSIDE: Final = "nagp#o"
-"""Tags of words inside a phrase: noun, adjective, -ing form, participle, number, possessive mark."""
+_PHRASE: Final = re.compile("(?![o#])[nagp#o]*n|G")
+"""A phrase in tags: nouns with adjectives, -ing forms, participles, numbers and possessive marks in front of them, and
+an -ing form with an object behind it."""
+
+_REMEMBERED: Final = 200_000
+"""Tokens whose lower case is kept at hand."""
 
 PHRASE: Final = pa.struct(
     [("starts", pa.list_(pa.int32())), ("ends", pa.list_(pa.int32())), ("words", pa.string()), ("tags", pa.string())]
@@ -44,25 +49,22 @@ class Chunker:
     def __init__(self) -> None:
         import spacy
 
-        self._tokenize = spacy.blank("en").tokenizer
+        nlp = spacy.blank("en")
+        self._tokenize = nlp.tokenizer
+        self._strings = nlp.vocab.strings
         self._words = Words()
+        self._known: dict[int, tuple[str, int]] = {}
 
     def phrases(self, text: str) -> list[Phrase]:
         """Return the noun phrases of ``text`` in order; a phrase never crosses a mark of punctuation."""
         starts, ends, words = self._tokens(text)
         tags = self._tags(words)
         found = []
-        begin = 0
-        for i in range(len(tags) + 1):
-            here = tags[i] if i < len(tags) else "q"
-            alone = here == "G"
-            if here in _INSIDE and not alone:
-                continue
-            if (phrase := _trimmed(starts, ends, words, tags, begin, i)) is not None:
-                found.append(phrase)
-            if alone:
-                found.append(Phrase([starts[i]], [ends[i]], [words[i]], "n"))
-            begin = i + 1
+        for match in _PHRASE.finditer(tags):
+            begin, end = match.span()
+            begin = max(begin, end - _KEPT)
+            kept = tags[begin:end] if end - begin > 1 else "n"
+            found.append(Phrase(starts[begin:end], ends[begin:end], words[begin:end], kept))
         return found
 
     def noun_lemma(self, word: str) -> str:
@@ -70,54 +72,63 @@ class Chunker:
         return self._words.noun_lemma(word)
 
     def _tokens(self, text: str) -> tuple[list[int], list[int], list[str]]:
+        """Return where each token starts and ends, and its lower case; words joined by hyphens are one token."""
         starts: list[int] = []
         ends: list[int] = []
         words: list[str] = []
+        known = self._known
         glue = False
-        for token in self._tokenize(text):
-            start, piece = token.idx, token.text
-            end = start + len(piece)
-            if piece.isspace():
-                continue
-            if words and start == ends[-1] and (glue or (piece == "-" and words[-1][-1].isalnum())):
-                words[-1] += piece.lower()
+        start = 0
+        for orth, space in self._tokenize(text).to_array(["ORTH", "SPACY"]).tolist():
+            piece, length = known.get(orth) or self._learn(orth)
+            end = start + length
+            if not piece:
+                pass
+            elif words and start == ends[-1] and (glue or (piece == "-" and words[-1][-1].isalnum())):
+                words[-1] += piece
                 ends[-1] = end
+                glue = piece == "-"
             else:
                 starts.append(start)
                 ends.append(end)
-                words.append(piece.lower())
-            glue = piece == "-" and words[-1] != "-"
+                words.append(piece)
+                glue = False
+            start = end + space
         return starts, ends, words
 
+    def _learn(self, orth: int) -> tuple[str, int]:
+        """Return the lower case of a token (empty for white space) and its length in code points."""
+        text = self._strings[orth]
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        self._known[orth] = found = ("" if text.isspace() else text.lower(), len(text))
+        return found
+
     def _tags(self, words: Sequence[str]) -> str:
-        kinds = [self._words.kind(word) for word in words]
+        kind_of = self._words.kind
+        kinds = [kind_of(word) for word in words]
         kinds.append(w.MARK)
-        tags = ""
-        for i, word in enumerate(words):
-            before = tags[-1] if tags else "^"
-            if kinds[i] == w.TO:
-                tags += "i" if i and prepositional_to(words[i - 1]) else "t"
-            elif word in _BOTH and before == "s":
-                tags += "s"
-            else:
-                tags += _FIXED.get(kinds[i]) or self._open_tag(kinds[i], kinds[i + 1], word, before)
-        return tags
+        tags: list[str] = []
+        before = "^"
+        for i, kind in enumerate(kinds[:-1]):
+            if kind == w.TO:
+                before = "i" if i and prepositional_to(words[i - 1]) else "t"
+            elif not (before == "s" and words[i] in _BOTH):
+                before = _FIXED.get(kind) or self._open_tag(kind, kinds[i + 1], words[i], before)
+            tags.append(before)
+        return "".join(tags)
 
     def _open_tag(self, kind: str, behind: str, word: str, before: str) -> str:
         """Return the tag of a word of an open class from its neighbours.
 
         A verb is expected behind "to", a modal and a subject; a noun behind a determiner, adjective or preposition.
         """
-        if kind == w.NOUN:
-            return "n"
         if kind == w.GERUND:
             return _gerund(behind, before)
         if kind == w.PRESENT:
             return "g" if behind in _NOMINAL and before not in "mse" else "v"
         if kind == w.PARTICIPLE:
             return "p" if behind in _NOMINAL and before not in "ns" else "v"
-        if kind == w.ADJECTIVE:
-            return "a"
         if kind == w.ADJECTIVE_NOUN:
             return "n" if before in "dai" and behind not in _NOMINAL else "a"
         if kind == w.PLURAL_VERB:
@@ -130,6 +141,8 @@ class Chunker:
 
 
 _FIXED: Final = {
+    w.NOUN: "n",
+    w.ADJECTIVE: "a",
     w.DETERMINER: "d",
     w.PREPOSITION: "i",
     w.CONJUNCTION: "c",
@@ -161,18 +174,6 @@ def _gerund(behind: str, before: str) -> str:
     return "g" if behind in _NOMINAL else "n"
 
 
-def _trimmed(starts: list[int], ends: list[int], words: list[str], tags: str, begin: int, end: int) -> Phrase | None:
-    """Return tokens ``begin`` to ``end`` as a phrase that ends in a noun and starts with no mark, None without a noun."""
-    while end > begin and tags[end - 1] != "n":
-        end -= 1
-    while begin < end and tags[begin] in "o#":
-        begin += 1
-    begin = max(begin, end - _KEPT)
-    if begin >= end:
-        return None
-    return Phrase(starts[begin:end], ends[begin:end], words[begin:end], tags[begin:end])
-
-
 _KEPT: Final = LONGEST + 2
 """Words of a phrase that are kept: the longest that is looked up, with two stop words behind it."""
 
@@ -180,8 +181,8 @@ _KEPT: Final = LONGEST + 2
 def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> Iterator[tuple[int, int, str, str]]:
     """Yield (first, behind last, as written, with its last word in the singular) of the parts to look up, best first.
 
-    Longest first, always up to the head; a head that is a stop word counts only inside a longer phrase; then, for a head
-    that the table lacks, the same for the nouns in front of it.
+    Longest first, always up to the head; a head that is a stop word counts only inside a longer phrase; then, for a
+    head that the table lacks, the same for the nouns in front of it.
 
     >>> [form for *_, form in candidates(["usb", "extension", "cables"], "nnn", lambda word: word.rstrip("s"))]
     ['usb extension cable', 'extension cable', 'cable', 'usb extension', 'extension', 'usb']

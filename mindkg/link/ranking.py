@@ -96,8 +96,8 @@ def is_vague(concepts: Any, vague: Collection[str]) -> Any:
 def _sound(table: pa.Table) -> npt.NDArray[np.bool_]:
     """Return which rows are not noise.
 
-    Rep favours a concept that was seen with one instance only, be it a slip of the pen; so where an instance has concepts
-    with SPREAD instances or more, the others go, and so do concepts counted less than SHARE of its best count.
+    Rep favours a concept that was seen with one instance only, be it a slip of the pen; so where an instance has
+    concepts with SPREAD instances or more, the others go, and so do concepts counted less than SHARE of its best count.
     """
     instance = table.column("instance").combine_chunks().dictionary_encode().indices.to_numpy()
     count = table.column("count").to_numpy()

@@ -36,7 +36,7 @@ ROWS: Final = pa.schema([("instance", pa.string()), ("concept", pa.string()), ("
 
 @dataclass(frozen=True)
 class Block:
-    """What one block of lines holds: ``rows`` (instance, concept, count) and ``rejects`` (line, reason, detail, text)."""
+    """What some lines hold: ``rows`` (instance, concept, count) and ``rejects`` (line, reason, detail, text)."""
 
     rows: pa.Table
     rejects: pa.Table

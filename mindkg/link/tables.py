@@ -49,7 +49,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Linked:
-    """The tables intentions (with heads), mentions, concepts, hypernyms, ancestors and rejects, sorted by their keys."""
+    """The tables intentions (with heads), mentions, concepts, hypernyms, ancestors and rejects, sorted."""
 
     tables: Mapping[str, pa.Table]
 
@@ -67,9 +67,9 @@ def link_tables(
 ) -> Linked:
     """Return the tables of this stage for ``intentions`` (intention_id, text).
 
-    ``top_k`` concepts an intention, ``vague`` in place of the project's list of concepts that say nothing; a concept gets
-    its ``parents`` likeliest hypernyms counted ``least`` times or more, ``levels`` steps up. ``progress`` is called with the
-    number of intentions done.
+    ``top_k`` concepts an intention, ``vague`` in place of the project's list of concepts that say nothing; a concept
+    gets its ``parents`` likeliest hypernyms counted ``least`` times or more, ``levels`` steps up. ``progress`` is
+    called with the number of intentions done.
     """
     labels = vague_concepts() if vague is None else frozenset(vague)
     table = _parsed(intentions)
@@ -169,8 +169,8 @@ def _mentions(
 def _choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str]) -> tuple[tuple[Ints, Ints, Ints], pa.Table]:
     """Look the parts of each distinct phrase ("TAGS words") up and choose the first that the table has.
 
-    Returns the code of the chosen instance (-1: none), its first word and the place behind its last, one a phrase; and the
-    scored rows of the chosen instances with their code and a code of their concept, best first.
+    Returns the code of the chosen instance (-1: none), its first word and the place behind its last, one a phrase; and
+    the scored rows of the chosen instances with their code and a code of their concept, best first.
     """
     lemma = chunker().noun_lemma
     owner: list[int] = []
@@ -223,8 +223,8 @@ def _spread(instance: Ints, row_instance: Ints, top_k: int) -> tuple[Ints, Ints]
 def _rank(text: Ints, mention: Ints, row: Ints, concept: Ints, top_k: int) -> tuple[Ints, Ints]:
     """Return which (mention, row) stay, by text and rank, and their ranks from 1.
 
-    A concept counts once a text, with its best row. Each phrase's best concept comes before any phrase's second one while
-    the ``top_k`` are chosen; those are then ranked by the order of the rows alone.
+    A concept counts once a text, with its best row. Each phrase's best concept comes before any phrase's second one
+    while the ``top_k`` are chosen; those are then ranked by the order of the rows alone.
     """
     order = np.lexsort((row, text))
     once = order[_firsts(text[order], concept[row[order]])]

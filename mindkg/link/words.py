@@ -1,11 +1,10 @@
-"""What a word can be: its possible parts of speech and its lemma, from tables and without a trained model.
+"""What a word can be: its possible parts of speech and its lemma, from tables alone.
 
-Tables: WordNet's tag counts by part of speech (wordnet/words.tsv.gz), spaCy's lemma look-ups, the closed classes below.
+Tables: WordNet's tag counts by part of speech (wordnet/words.tsv.gz), spaCy's lemma look-ups, closed.tsv.
 """
 
 from __future__ import annotations
 
-import csv
 import gzip
 from collections.abc import Iterator
 from functools import cache
@@ -20,27 +19,17 @@ DETERMINER, PREPOSITION, CONJUNCTION, TO, MODAL, BE_HAVE = "D", "I", "C", "T", "
 SUBJECT, RELATIVE, POSSESSIVE, PRESENT = "S", "W", "O", "F"
 """GERUND is an -ing form that is a noun as well ("cooking"), PRESENT one that is a verb only ("providing")."""
 
-_CLOSED: Final = {
-    DETERMINER: "the a an this these those his her their its my your our any some each every both all no either neither "
-    "another one's whose",
-    PREPOSITION: "of in on at by for from with without about into onto over under between among through during before "
-    "after against across along around behind beside besides beyond despite down inside outside near off out per since including regarding concerning following using "
-    "than toward towards until up upon via within as like unlike throughout above below except while because if "
-    "when where how why so then not also only just very too more most less least",
-    CONJUNCTION: "and or but nor plus & / + , either/or and/or",
-    TO: "to",
-    MODAL: "can could will would shall should may might must do does did ca wo 'll 'd cannot n't don't let lets",
-    BE_HAVE: "be is are was were been being am have has had having 's' 're 've 'm",
-    SUBJECT: "i you he she it we they who him them me us himself herself itself themselves yourself oneself "
-    "everyone everybody anyone anybody someone somebody something anything everything nothing nobody there here",
-    RELATIVE: "that which what whatever whichever",
-    POSSESSIVE: "'s ’s ' ’",
+_CLASSES: Final = {
+    "determiner": DETERMINER,
+    "preposition": PREPOSITION,
+    "conjunction": CONJUNCTION,
+    "to": TO,
+    "modal": MODAL,
+    "be_have": BE_HAVE,
+    "subject": SUBJECT,
+    "relative": RELATIVE,
+    "possessive": POSSESSIVE,
 }
-_PREPOSITIONAL_TO: Final = frozenset(
-    "related relating relate relates similar due according addition access relation compared comparable dedicated "
-    "committed limited suited essential important relevant thanks prior close next connected attached belonging belong "
-    "belongs pertaining tailored exposure resistance resistant alternative solution approach key pertain".split()
-)
 
 
 def table(path: Path) -> Iterator[list[str]]:
@@ -69,7 +58,12 @@ def prepositional_to(before: str) -> bool:
     >>> prepositional_to("related"), prepositional_to("used")
     (True, False)
     """
-    return before in _PREPOSITIONAL_TO
+    return before in _before_to()
+
+
+@cache
+def _before_to() -> frozenset[str]:
+    return frozenset(word for word, of in table(_HERE / "closed.tsv") if of == "before_to")
 
 
 class Words:
@@ -88,7 +82,7 @@ class Words:
         self._parts = {
             w: (int(n), int(v), int(a), int(r)) for w, n, v, a, r in table(_HERE / "wordnet" / "words.tsv.gz")
         }
-        self._kinds = {word: kind for kind, words in _CLOSED.items() for word in words.split()}
+        self._kinds = {word: _CLASSES[of] for word, of in table(_HERE / "closed.tsv") if of in _CLASSES}
         self._nouns: dict[str, str] = {}
 
     def kind(self, word: str) -> str:

@@ -17,8 +17,8 @@ isa.tsv.gz, a row for a word (instance) and a word one to three steps above one 
 - the shortest way up counts, along hypernyms and instance hypernyms; rows of less than 3 and a
   word above itself are left out.
 
-words.tsv.gz, a row for each single word that is not only a noun, or ends in -ing: word, and the sums of (tag count + 1) over
-its senses as noun, verb, adjective and adverb.
+words.tsv.gz, a row for each single word that is not only a noun, or ends in -ing: word, and the sums of (tag count + 1)
+over its senses as noun, verb, adjective and adverb.
 """
 
 from __future__ import annotations
@@ -61,11 +61,8 @@ def read_synsets(lines: Iterable[str]) -> dict[str, Synset]:
         number = int(fields[3], 16)
         words = tuple(word.replace("_", " ") for word in fields[4 : 4 + 2 * number : 2])
         pointers = fields[5 + 2 * number :]
-        up = tuple(
-            pointers[i + 1]
-            for i in range(0, 4 * int(fields[4 + 2 * number]), 4)
-            if pointers[i] in _UP and pointers[i + 2] == "n"
-        )
+        quads = [pointers[i : i + 4] for i in range(0, 4 * int(fields[4 + 2 * number]), 4)]
+        up = tuple(offset for symbol, offset, part, _ in quads if symbol in _UP and part == "n")
         synsets[fields[0]] = Synset(int(fields[1]), words, up)
     return synsets
 
