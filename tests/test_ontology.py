@@ -136,3 +136,18 @@ def test_the_folder_has_the_tables_of_the_selection() -> None:
 
     assert GRAPH_TABLES == selection.GRAPH_TABLES
     assert all(graph_schema(table) == selection.graph_schema(table) for table in GRAPH_TABLES)
+
+
+def test_the_example_of_the_documentation_is_of_the_expected_graph() -> None:
+    from rdflib import Graph
+
+    from mindkg.graph.turtle import turtle_prefixes
+
+    tests = Path(__file__).parent
+    text = (tests.parent / "docs" / "graph.md").read_text(encoding="utf-8")
+    example = Graph().parse(data=turtle_prefixes() + text.split("```turtle\n")[1].split("```")[0], format="turtle")
+    expected = Graph().parse(tests / "cases" / "graph" / "tiny" / "expected" / "graph.ttl")
+    assert len(example) > 30
+    assert set(example) <= set(expected)
+    for node in NODES:
+        assert all(f"`{name}`" in text for name in (*node.types, *(p.predicate for p in node.properties)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import unquote
@@ -41,8 +42,7 @@ def validate_rdf(data: Path | Graph) -> list[Violation]:
     from rdflib import Graph, URIRef
 
     graph = _parse(data) if isinstance(data, Path) else data
-    rules = Graph().parse(data_folder("ontology") / "shapes.ttl", format="turtle")
-    _, results, _ = pyshacl.validate(graph, shacl_graph=rules, inference="none")
+    _, results, _ = pyshacl.validate(graph, shacl_graph=_rules(), inference="none")
     if not isinstance(results, Graph):
         raise results
     messages = {shape.rule: shape.message for shape in shapes()}
@@ -56,6 +56,13 @@ def validate_rdf(data: Path | Graph) -> list[Violation]:
         node = identifiers[0] if identifiers else unquote(str(focus).rsplit("/", 1)[-1])
         found.add(Violation(rule, node, messages[rule]))
     return sorted(found, key=lambda violation: (violation.rule, violation.node))
+
+
+@cache
+def _rules() -> Graph:
+    from rdflib import Graph
+
+    return Graph().parse(data_folder("ontology") / "shapes.ttl", format="turtle")
 
 
 def _parse(path: Path) -> Graph:
