@@ -12,7 +12,7 @@ from mindkg.errors import InputError, StoreError
 from mindkg.graph.ntriples import write_ntriples
 from mindkg.graph.shapes import shapes
 from mindkg.graph.table_rules import RULES
-from mindkg.graph.validate import Violation, validate_rdf, validate_tables
+from mindkg.graph.validate import Violation, validate_graph, validate_rdf, validate_tables
 
 Graph = dict[str, Rows]
 KEY = "a" * 20
@@ -111,8 +111,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Graph], None]]] = {
 
 
 def verdicts(folder: Path) -> tuple[list[Violation], list[Violation]]:
-    write_ntriples(folder, folder / "graph.nt")
-    return validate_tables(folder), validate_rdf(folder / "graph.nt")
+    return validate_tables(folder), validate_graph(folder)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

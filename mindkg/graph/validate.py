@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import unquote
 
 from mindkg.errors import InputError
+from mindkg.graph.ntriples import ntriples_chunks
 from mindkg.graph.rdf_model import IDENTIFIER, expand
 from mindkg.graph.shapes import SHACL, SHAPES, Violation, shapes
 from mindkg.graph.table_rules import Tables, broken
@@ -17,7 +18,7 @@ from mindkg.resources import data_folder
 if TYPE_CHECKING:
     from rdflib import Graph
 
-__all__ = ["Violation", "validate_rdf", "validate_tables"]
+__all__ = ["Violation", "validate_graph", "validate_rdf", "validate_tables"]
 
 _FORMATS: Final = {".nt": "nt", ".ttl": "turtle", ".jsonld": "json-ld"}
 
@@ -30,6 +31,16 @@ def validate_tables(folder: Path) -> list[Violation]:
     tables = Tables(folder)
     found = [Violation(shape.rule, node, shape.message) for shape in shapes() for node in broken(tables, shape)]
     return sorted(found, key=lambda violation: (violation.rule, violation.node))
+
+
+def validate_graph(folder: Path) -> list[Violation]:
+    """Return what the RDF of the graph folder ``folder`` breaks, through pyshacl; see ``validate_rdf``."""
+    from rdflib import Graph
+
+    graph = Graph()
+    for chunk in ntriples_chunks(folder):
+        graph.parse(data=bytes(chunk.data), format="nt")
+    return validate_rdf(graph)
 
 
 def validate_rdf(data: Path | Graph) -> list[Violation]:
