@@ -1,0 +1,11 @@
+//+ summary: the products that are bought for something to do with concepts below a concept
+//+ parameter: concept, string, required, the concept's label
+//+ parameter: limit, integer, default 100, how many rows at most
+//+ column: product, string
+//+ column: title, string
+//+ column: intentions, integer
+MATCH (:Concept {id: $concept})<-[:HAS_ANCESTOR]-(:Concept)<-[:HAS_CONCEPT]-(i:Intention)
+MATCH (i)<-[r]-(:CoBuy)-[:HAS_PRODUCT]->(p:Product)
+RETURN p.id AS product, p.title AS title, count(DISTINCT i.id) AS intentions
+ORDER BY intentions DESC, product
+LIMIT $limit;

@@ -1,0 +1,12 @@
+//+ summary: the intentions that mention a concept, the best fitting first
+//+ parameter: concept, string, required, the concept's label
+//+ parameter: limit, integer, default 100, how many rows at most
+//+ column: intention, string
+//+ column: text, string
+//+ column: surface, string
+//+ column: rep, float
+//+ column: rank, integer
+MATCH (:Concept {id: $concept})<-[m:HAS_CONCEPT]-(i:Intention)
+RETURN i.id AS intention, i.text AS text, m.surface AS surface, m.rep AS rep, m.rank AS rank
+ORDER BY rep DESC, intention
+LIMIT $limit;

@@ -1,0 +1,10 @@
+//+ summary: the concepts of an intention, the best first
+//+ parameter: intention, string, required, the intention's id
+//+ column: concept, string
+//+ column: surface, string
+//+ column: rep, float
+//+ column: rank, integer
+//+ column: vague, boolean
+MATCH (:Intention {id: $intention})-[m:HAS_CONCEPT]->(c:Concept)
+RETURN c.id AS concept, m.surface AS surface, m.rep AS rep, m.rank AS rank, c.vague AS vague
+ORDER BY rank, concept;
