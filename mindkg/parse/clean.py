@@ -34,11 +34,13 @@ _CODE = re.compile(r"(~~|`+)([^`~\n]+)\1|`")
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:https?:|www\.|/|#)[^)\s]*\)")
 
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "「": "」", "”": "”"}
-# a text without any of these is clean as it stands
-DIRTY = re.compile(
-    "[<>{}\\[\\]`~*_#|\\\\\r\x00-\x09\x0b-\x1f\x7f-\x9f\xa0\xad\u0300-\U0010ffff]|&[#A-Za-z]|  | \n|\n | \\Z|\\A[\\s\"'>+-]|\n\\s*[-+>•]|\n\\s*\\(?\\w{1,2}[.)]"
-)
-_SAFE_UNICODE = re.compile("[‘’“”–—…]")
+# a sentence without any of these is clean as it stands
+_SUSPECT = re.compile("[<>{}\\[\\]`~*_#|\\\\\x00-\x1f\x7f-\x9f\xa0\xad\u0300-\U0010ffff]|&[#A-Za-z]")
+
+
+def is_dirty(sentence: str) -> bool:
+    """Say whether ``sentence``, which begins with a letter, holds anything that ``clean`` might change."""
+    return "  " in sentence or (_SUSPECT.search(sentence) is not None)
 
 
 def clean(raw: str) -> tuple[Mapped, bool]:

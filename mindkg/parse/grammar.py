@@ -12,9 +12,9 @@ from mindkg.vocabulary import relations
 _ADVERB = r"(?:\w+ly|often|also|well|just|too|very|quite|sometimes|always|usually|both|all|each|together|indeed|most|more|thus|then|at the same time|in fact|in general|at once|simultaneously)"
 _BE = r"(?:are|is|was|were|be|been|being|have been|has been|had been)"
 _MODAL = r"(?:may|might|would|will|should|must|tend to|seem to|appear to|happen to|are likely to|are able to be)"
-AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)))*", re.I)
+AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)|\Z))*", re.I)
 # the same without adverbs: "highly compatible" is a tail as a whole
-PLAIN_AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|both|all|each|also|indeed|thus|in fact)\s+)*", re.I)
+PLAIN_AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|both|all|each|also|indeed|thus|in fact)(?:\s+|\Z))*", re.I)
 NEGATION = re.compile(r"\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b", re.I)
 
 _VERB_AHEAD = (
@@ -41,7 +41,7 @@ PERSON = re.compile(
     r"(?=\s+(?:(?:\w+ly|both|also|may|might|could|would|will|simply|just|either|be|is|are|was|were|often|had|has)\s+)*(?:want(?:s|ed)?|needs?|needed|intend(?:s|ed)?|plan(?:s|ned)?|planning|intending|will|would|interested|looking)\b)",
     re.I,
 )
-PERSON_AUX = re.compile(r"\s+(?:(?:\w+ly|both|all|also|may|might|could|simply|just|either|be|is|are|was|were|often|will(?=\s+be)|would(?=\s+(?:be|want|need)))\s+)*", re.I)
+PERSON_AUX = re.compile(r"\s+(?:(?:\w+ly|both|all|also|may|might|could|simply|just|either|be|is|are|was|were|often|will(?=\s+(?:be\s+(?:looking|interested|planning|intending)|want|need|likely)\b)|would(?=\s+(?:be|want|need)))\s+)*", re.I)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Literal
 
 from mindkg.parse import opening as front
-from mindkg.parse.clean import DIRTY, clean
-from mindkg.parse.language import is_foreign
+from mindkg.parse.clean import clean, is_dirty
+from mindkg.parse.language import is_foreign, may_be_foreign
 from mindkg.parse.mapped import Mapped
 from mindkg.parse.result import OK, REJECT, ParsedIntention, Stated
 from mindkg.parse.sentence import sentence_end
@@ -25,7 +25,8 @@ _BUT = re.compile(r"(?:\b(?:but|however|that said|nevertheless|nonetheless|thoug
 _HEDGED = re.compile(r"\b(?:if|whether|that|why|how|what)\s+\Z", re.I)
 _PLACE = re.compile(r"\s*[\[({<][^\[\](){}<>]*[\])}>]?[\s.]*\Z")
 # any of these may begin or end a turn, or hold an object: then the whole answer is read
-_STRUCTURE = re.compile(r"[<{]|\[\s*\"|\[/?INST|###|&(?:lt|#)|:")
+_STRUCTURE = ("<", "{", '["', "[INST", "[/INST", "###", "&lt", "&#")
+
 
 
 def parse_intention(
@@ -55,17 +56,19 @@ def _rejected(reason: str, relation: str | None = None) -> ParsedIntention:
 
 
 def _parse(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
-    at, boiled = front.strip_front(raw, 0, min(len(raw), 600)) if raw[:1].isalpha() else (0, False)
-    if boiled and at < len(raw) and raw[at] not in "\n :":
-        stop, ended = sentence_end(raw, at, titles)
-        if DIRTY.search(raw, 0, min(len(raw), stop + 1)) is None and not _structured(raw):
+    m = front.front().match(raw)
+    if m and m.end() < len(raw):
+        stop, ended = sentence_end(raw, m.end(), titles)
+        at, _ = front.strip_front(raw, m.end(), stop, found=True)
+        if at < stop and not is_dirty(raw[:stop]) and not _structured(raw):
             return _sentence(raw, Mapped(raw), 0, at, stop, ended, True, asked, titles)
     return _whole(raw, asked, titles)
 
 
 def _structured(raw: str) -> bool:
-    found = _STRUCTURE.search(raw)
-    return found is not None and (found.group() != ":" or _STRUCTURE.search(raw.replace(":", "")) is not None or markers().search(raw) is not None)
+    if any(sign in raw for sign in _STRUCTURE):
+        return True
+    return ":" in raw and markers().search(raw) is not None
 
 
 def _whole(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
@@ -147,8 +150,19 @@ def _refusal() -> tuple[re.Pattern[str], re.Pattern[str]]:
     )
 
 
+# no English refusal lacks all of these
+_NO = frozenset(
+    "sorry apologize apologise apologies not no none null nil n/a na nothing unable unclear unknown unfortunately uncertain unsure undefined undetermined unlikely"
+    " can't cannot couldn't don't won't isn't doesn't aren't didn't wouldn't impossible difficult hard challenging tough insufficient ai artificial language please"
+    " kindly policy policies guidelines content decline declining refuse refrain regrettably without beyond outside idk indeterminate incapable blurry missing rarely neither".split()
+)
+_TOKEN = re.compile(r"[a-z/]+(?:'[a-z]+)?")
+
+
 def refuses(sentence: str) -> bool:
     """Say whether ``sentence`` declines or cannot tell, in any language."""
+    if sentence.isascii() and _NO.isdisjoint(_TOKEN.findall(sentence.lower())):
+        return False
     english, foreign = _refusal()
     return english.search(sentence) is not None or (foreign.search(sentence) is not None and is_foreign(sentence))
 
@@ -197,13 +211,13 @@ def _sentence(
         start = _bare(text, at, stop, asked)
     if found is None and refuses(text[begin:stop]) and front.opening(text, at, stop, asked) is None:
         return _rejected("refusal")
-    infinitive = bool(re.search(r"(?:\bto|\bcan|\bcould|\bwill)\s+\Z", text[max(0, start - 8) : start], re.I)) and start > at or bool(
+    infinitive = bool(re.search(r"(?:\bto|\bcan|\bcould(?:\s+both)?|\bwill)\s*\Z", text[max(0, start - 11) : start], re.I)) and start > at or bool(
         re.match(r"to\s", text[start:stop], re.I)
     )
     end, cut = tail_end(text, start, stop, infinitive=infinitive, titles=titles)
     first, last = trimmed(text, start, end)
     tail = text[first:last]
-    if is_foreign(tail) or is_foreign(text[at:stop]):
+    if may_be_foreign(text[at:stop]) and (is_foreign(tail) or is_foreign(text[at:stop])):
         return _rejected("wrong_language")
     if not _VISIBLE.search(tail) or _PLACE.match(text[start:end]) or _unfinished(tail, at, first):
         return _rejected("prefix_only")

@@ -20,14 +20,25 @@ def _small_words() -> tuple[frozenset[str], frozenset[str]]:
     return english, frozenset(foreign - english)
 
 
+# French and Italian words that lean on the next one
+_ELIDED = re.compile(r"\b(?:[ldjnsctm]|qu|dell|all|nell|un)['’](?=\w{3})", re.I)
+
+
+def may_be_foreign(text: str) -> bool:
+    """Say whether anything in ``text`` speaks for another language; where nothing does, ``is_foreign`` is False."""
+    if not text.isascii():
+        return True
+    if not _small_words()[1].isdisjoint(text.lower().split()):
+        return True
+    return "'" in text and _ELIDED.search(text) is not None
+
+
 def is_foreign(text: str) -> bool:
     """Say whether ``text`` is not English; single foreign words and names are fine.
 
     >>> is_foreign("cocinar para los amigos en el jardín"), is_foreign("a day at Café de Flore")
     (True, False)
     """
-    if text.isascii() and len(text) < 8:
-        return False
     letters = _LETTER.findall(text)
     if not letters:
         return False
@@ -35,6 +46,6 @@ def is_foreign(text: str) -> bool:
     if latin * 2 < len(letters):
         return True
     english, foreign = _small_words()
-    found = [w.lower().replace("’", "'") for w in _WORD.findall(text)]
-    alien = sum(w in foreign or w[:2] in ("l'", "d'", "j'", "n'", "s'", "c'", "m'") and len(w) > 3 for w in found)
+    found = [w.lower() for w in _WORD.findall(text)]
+    alien = sum(w in foreign for w in found) + len(_ELIDED.findall(text))
     return alien >= 2 and alien > sum(w in english for w in found)

@@ -11,7 +11,7 @@ from mindkg.parse.wordings import either, source, table
 
 _LEAD = re.compile(r"[\s\"'“‘”’.:;,!*_…–—-]*")
 _AFTER = re.compile(r"[\s\"'“‘:,…]*(?:[–—-]\s+)?")
-_COLON = r"\s*(?:\([^()\n]{0,40}\)\s*)?(?:[:：]|[–—]\s|-\s|(?=\n)|\.\.+)"
+_COLON = r"\s*(?:\([^()\n]{0,40}\)\s*)?(?:[:：]|(?=\n)|\.\.+)"
 _FINITE = re.compile(
     r"\b(?P<relative>who|that|which|where|when|whose|what|how|why|if|as|while)\b|(?<![\w-])(?:is|are|was|were|has|have|had|can|could|will|would|may|might|must|should|does|do|wants?|needs?|complements?|offers|provides|serves|shares|likes?|enjoys?|loves?|makes|gives|allows|helps|buys?|bought|goes|comes|fits|works|plays|thought|wanted|liked|needed|prefers?|appreciates?|seeks?|isn['’]t|aren['’]t|cater|provide|serve|represent|belong|appeal)(?![\w-])",
     re.I,
@@ -39,8 +39,9 @@ def front() -> re.Pattern[str]:
     t = table()["boilerplate"]
     because = rf"{either(t['before_because'])}(?=,?\s+(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps)\s+)?(?:because|since|as\s+(?:they|both|the|these|each|it|he|she)|due\s+to|so\s+that)\b)"
     label = rf"(?:{either(t['labels'])}){_COLON}"
+    # what is most frequent comes first
     return re.compile(
-        rf"(?:{either(t['always'])}\b|{because}|{label}|{either(_filled('anywhere'))}|{either(_filled('front'))})", re.I
+        rf"(?:{either(_filled('anywhere'))}|{either(t['always'])}\b|{because}|{label}|{either(_filled('front'))})", re.I
     )
 
 
@@ -58,17 +59,30 @@ def preamble() -> re.Pattern[str]:
     return re.compile(rf"{either(table()['boilerplate']['preambles'])}(?=\s|\Z)", re.I)
 
 
-def strip_front(text: str, start: int, stop: int) -> tuple[int, bool]:
+# an opening like these holds no boilerplate, unless one of the words below stands in it
+_PLAIN = re.compile(r"(?:they|both|someone|the\s+(?:person|buyer|customer|consumer|two|user|shopper))\s", re.I)
+_KEYWORDS = ("buy", "bought", "purchas", "inten", "motiv", "reason", "rationale", "goal", "idea", "answer", "shopping")
+
+
+def _holds_keyword(sentence: str) -> bool:
+    low = sentence.lower()
+    return any(word in low for word in _KEYWORDS)
+
+
+def strip_front(text: str, start: int, stop: int, *, found: bool = False) -> tuple[int, bool]:
     """Return where the intention begins behind all boilerplate, and whether there was any."""
-    at, found = start, False
+    at = start
     while at < stop:
-        before = at
-        at = min(_LEAD.match(text, at).end(), stop)  # type: ignore[union-attr]
-        if m := front().match(text, at):
-            at, found = m.end(), True
-        elif (found or at > before or before == start) and (m := connector().match(text, at)) and (found or at == start):
+        lead = _LEAD.match(text, at)
+        at = min(lead.end(), stop) if lead else at
+        m = connector().match(text, at, stop) if found or at == start else None
+        if m:
             at = m.end()
-        elif m := preamble().match(text, at):
+        elif _PLAIN.match(text, at, stop) and not _holds_keyword(text[at:stop]):
+            break
+        elif m := front().match(text, at, stop):
+            at, found = m.end(), True
+        elif m := preamble().match(text, at, stop):
             at = m.end()
         else:
             break
@@ -99,17 +113,36 @@ def _repeated(text: str, at: int, stop: int) -> int | None:
 
 
 def _once(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
-    # a text that leaves the subject out but says "the person" is a buyer's; "they" may be either
-    if (m := g.PRODUCTS.match(text, start)) and m.end() < stop:
-        found = _products(text, m, stop, asked)
-        if found is not None:
-            return found
-    if (m := g.PERSON.match(text, start)) and m.end() < stop:
-        aux = g.PERSON_AUX.match(text, m.end())
-        at = aux.end() if aux else m.end()
-        if (w := g.grammar().person.match(text, at)) and w.end() <= stop:
-            return _stated(w, asked)
-    return None
+    # "they" and "both" may stand for products and for buyers, "the person" only for a buyer
+    if _EITHER.match(text, start):
+        return _of_products(text, start, stop, asked) or _of_person(text, start, stop, asked)
+    return _of_person(text, start, stop, asked) or _of_products(text, start, stop, asked)
+
+
+def _of_person(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
+    person = g.PERSON.match(text, start, stop)
+    if person is None or person.end() >= stop:
+        return None
+    aux = g.PERSON_AUX.match(text, person.end())
+    w = g.grammar().person.match(text, aux.end() if aux else person.end(), stop)
+    return _stated(w, asked) if w else None
+
+
+def _of_products(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
+    products = g.PRODUCTS.match(text, start, stop)
+    if products is None or products.end() >= stop:
+        return None
+    pair = products.group("pair")
+    if pair and (_SAYS.search(pair) or g.PERSON.match(text, start, stop)):
+        return None
+    return _products(text, products, stop, asked)
+
+
+# two product names hold none of these
+_SAYS = re.compile(
+    r"\b(?:is|are|was|were|who|they|which|that|has|have|he|she|wants?|can|buyers?|customers?|person|consumers?|people|someone)\b", re.I
+)
+_EITHER = re.compile(r"(?:they|both|these|those|each|all)\b", re.I)
 
 
 def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Opening | None:
@@ -119,7 +152,7 @@ def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Ope
     if space is None or space.end() >= stop:
         return None
     at = space.end()
-    aux = g.AUX.match(text, at)
+    aux = g.AUX.match(text, at, stop)
     tail = aux.end() if aux else at
     if g.NEGATION.match(text, tail) or g.NEGATION.match(text, at):
         return None
@@ -128,7 +161,7 @@ def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Ope
             if g.NEGATION.match(text, w.end()):
                 return None
             return _stated(w, asked)
-    plain = g.PLAIN_AUX.match(text, at)
+    plain = g.PLAIN_AUX.match(text, at, stop)
     tail = plain.end() if plain else at
     spoken = (text[at:tail] + " " + words).lower().split()
     both = bool({"both", "all", "each"} & {s.strip(",'\"") for s in spoken})

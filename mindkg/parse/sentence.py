@@ -58,6 +58,8 @@ def sentence_end(text: str, start: int, titles: Sequence[str] = ()) -> tuple[int
 
 def _goes_on(text: str, back: int, end: int) -> bool:
     before = text[back:end]
+    if before[-6:-1].isalpha() and before[-6:-1].islower() and before[-7:-1] not in ("approx",):
+        return False
     if _ALWAYS_GOES_ON.search(before):
         return True
     return bool(_ABBREVIATION.search(before)) and not _OPENER.match(text, end)

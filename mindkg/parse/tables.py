@@ -108,7 +108,7 @@ def _reusable(titled: daft.DataFrame, previous: Mapping[str, daft.DataFrame]) ->
     before = _with_titles(previous).select("generation_id", *(col(c).alias(f"old_{c}") for c in _TITLED))
     joined = titled.join(before, on="generation_id")
     for column in _TITLED:
-        joined = joined.where(col(column).fill_null("").eq(col(f"old_{column}").fill_null("")))
+        joined = joined.where(col(column).eq_null_safe(col(f"old_{column}")))
     unchanged = joined.select("generation_id", col("relation").alias("asked"))
 
     texts = previous["intentions"].select("intention_id", "text")

@@ -10,7 +10,8 @@ from functools import cache
 from mindkg.parse.lexicon import is_adjective, words
 from mindkg.parse.wordings import either, source, table
 
-_BREAK = re.compile(r";|\s[-–—]+\s|—|,(?=\s|\Z)|(?<=[\s,])(?:and(?:/or)?|or)(?=\s)|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)")
+# every alternative begins with one plain character, which the engine can scan for
+_BREAK = re.compile(r";|—|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)")
 _ARTICLE = re.compile(r"(?:an?|the)(?=\s|\Z)", re.I)
 _PARALLEL = re.compile(r"(?:,\s+(?:an?|the)\s[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:an?|the|other|his|her|their|any|some|more)\s", re.I)
 _PREPOSITION = r"(?=\s+(?:for|to|by|with|in|as|on|from|of|at|among|into|specifically|especially|primarily|mainly|together|using|around|after|within|throughout|during|and|it|them|their|the|a|an)\b|\s*\Z)"
@@ -19,7 +20,7 @@ _ING = re.compile(rf"{_ADVERB}{{0,2}}(?P<word>\w+ing)\b(?P<rest>[^,;]*)", re.I)
 _LIST_OF_ING = re.compile(r"(?:,\s+[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:\w+ly\s+)?(?:\w+ing\b|other\b|more\b)", re.I)
 _GERUND_BEFORE = re.compile(r"(?:^|[\s,])\w{2,}ing\b[^,;]*$", re.I)
 _WORD = re.compile(r"[^\W_][\w'’-]*")
-_OBJECT = r"(?=\s+(?:the|a|an|their|his|her|your|its|both|each|different|similar|various|to|with|well|users?|people|together|on|multiple|any|all|one|that|those|seamlessly|perfectly|nicely|as|into|customers?|children|individuals?|everyone|someone|it|them|him)\b)"
+_OBJECT = r"(?=\s+(?:the|a|an|their|his|her|your|its|both|each|different|similar|various|with|well|users?|people|together|multiple|any|all|one|that|those|seamlessly|perfectly|nicely|as|into|customers?|children|individuals?|everyone|someone|it|them|him)\b)"
 _INFINITIVE = re.compile(r"\bto\s+(?:\w+ly\s+)?[a-z]+\b", re.I)
 
 
@@ -65,7 +66,7 @@ def tail_end(text: str, start: int, stop: int, *, infinitive: bool, titles: Sequ
         if mark == "," or mark in ("and", "or", "and/or"):
             after = m.end() + len(text[m.end() : stop]) - len(text[m.end() : stop].lstrip())
             ends = _comma(text, start, at, after, stop) if mark == "," else _conjunction(text, start, at, after, stop, infinitive)
-        elif mark[0] in "-–—" and m.group() != mark:
+        elif mark[0] in "-–—" and m.group() != "—":
             ends = not _in_name(text, at, m.end(), titles)
         else:
             ends = True

@@ -17,14 +17,18 @@ def table() -> dict[str, Any]:
     return tomllib.loads((data_folder("ontology") / "wordings.toml").read_text(encoding="utf-8"))
 
 
+# some words of one sentence: a full stop only where no new sentence may begin behind it
+_SOME = r"(?:[^.!?\n]|[.!?](?!\s)|(?<=\b[A-Z])\.|\.(?=\s[a-z&])){0,400}?"
+
+
 def source(phrase: str) -> str:
     """Return the regular expression of one phrase in the notation that ontology/wordings.toml explains.
 
-    >>> source("they (are )?used …")
-    'they(?: are)?\\\\s+used .{0,400}?'
+    >>> source("they (are )?used")
+    'they\\\\s+(?:are\\\\s+)?used'
     """
     out = re.sub(r"(?<!\\)\((?!\?)", "(?:", phrase)
-    out = out.replace("'", "['’]").replace("…", ".{0,400}?")
+    out = out.replace("'", "['’]").replace("…", _SOME)
     return re.sub(r" (?![?*+)|{])", r"\\s+", out)
 
 
