@@ -53,7 +53,7 @@ def _record(width: int) -> re.Pattern[bytes]:
 def repair(piece: bytes, width: int, final: bool, whole: bool) -> Repaired:
     """Return the whole records of ``width`` fields in ``piece``, which starts with a record, and what is damaged.
 
-    ``final``: nothing follows. ``whole``: do not wait for the rest of a record that does not end in the piece.
+    ``final``: nothing follows. ``whole``: do not wait for the rest of a first record that does not end in the piece.
     """
     record = _record(width)
     good: list[tuple[int, int]] = []
@@ -67,7 +67,7 @@ def repair(piece: bytes, width: int, final: bool, whole: bool) -> Repaired:
             at = match.end()
         else:
             damage = _damage(piece, at, stop, record, width)
-            if damage.end == stop and damage.reason == "" and not (final or whole):
+            if damage.reason == "" and not (final or (whole and not at)):
                 break
             damages.append(Span(at, damage.end, "bad_syntax", damage.detail))
             at = damage.end

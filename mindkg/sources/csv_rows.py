@@ -38,13 +38,9 @@ def open_csv(path: Path) -> Rows:
 
 def _header(path: Path, pieces: Iterator[bytes]) -> tuple[tuple[str, ...], bytes, int, str | None]:
     """Return the column names, the bytes behind them, the line where those start, and how the file was cut off."""
-    buffer, cut = b"", None
-    end = -1
+    buffer, cut, end = b"", None, -1
     while end < 0:
-        try:
-            piece = next(pieces, None)
-        except CutOffError as error:
-            piece, cut = None, str(error)
+        piece, cut = _next(pieces)
         if piece is None:
             buffer += b"\n"
         buffer = (buffer + (piece or b"")).removeprefix(_BOM)
@@ -64,29 +60,31 @@ def _record_end(buffer: bytes) -> int:
     return match.end() if match else -1
 
 
+def _next(pieces: Iterator[bytes]) -> tuple[bytes | None, str | None]:
+    """Return the next piece, None at the end, and how the file is cut off there."""
+    try:
+        return next(pieces, None), None
+    except CutOffError as error:
+        return None, str(error)
+
+
 def _blocks(path: Path, wanted: Sequence[str]) -> Iterator[Block]:
     pieces = chunks(path)
     header, buffer, line, cut = _header(path, pieces)
     fields = {name: header.index(name) for name in wanted}
-    while True:
-        final = cut is not None
-        if not final:
-            try:
-                piece = next(pieces, None)
-                final = piece is None
-                buffer += piece or b""
-            except CutOffError as error:
-                cut, final = str(error), True
-        if final and cut is None and buffer and not buffer.endswith(b"\n"):
-            buffer += b"\n"
-        while True:
-            repaired = _split(buffer, len(header), final and cut is None)
-            yield from _block(buffer, repaired, line, header, fields)
-            line += buffer.count(b"\n", 0, repaired.consumed)
-            buffer = buffer[repaired.consumed :]
-            if not repaired.consumed or not final:
-                break
-        if final:
+    last = cut is not None
+    while buffer or not last:
+        if not last:
+            piece, cut = _next(pieces)
+            last = piece is None
+            buffer += piece or b""
+            if last and cut is None and not buffer.endswith(b"\n"):
+                buffer += b"\n"
+        found = _split(buffer, len(header), last and cut is None)
+        yield from _block(buffer, found, line, header, fields)
+        line += buffer.count(b"\n", 0, found.consumed)
+        buffer = buffer[found.consumed :]
+        if last and not found.consumed:
             break
     if cut is not None:
         damage = Damage(line, "bad_syntax", f"cut off: {cut}", beginning(buffer))
@@ -141,7 +139,7 @@ def _block(
         if found.sure:
             raise
     if not found.sure and (columns is None or any(len(c) != len(found.starts) for c in columns.values())):
-        found = repair(buffer[: found.consumed], len(header), False, True)
+        found = repair(buffer[: found.consumed], len(header), True, True)
         columns = _columns(found.text, header, fields)
     assert columns is not None
     newlines = np.flatnonzero(np.frombuffer(buffer, np.uint8, found.consumed) == _NEWLINE)

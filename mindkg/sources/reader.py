@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from mindkg.engine import daft, from_arrow
 from mindkg.errors import ConservationError
 from mindkg.schema import TABLES
 from mindkg.sources import Sourced, tables
-from mindkg.sources.blocks import Rows
+from mindkg.sources.blocks import Block, Rows
 from mindkg.sources.csv_rows import open_csv
 from mindkg.sources.files import CutOffError, chunks
 from mindkg.sources.formats import Layout, choose, layout
@@ -58,12 +59,21 @@ def read_files(
             if its_turn > 1 and its_turn != turn:
                 known = _known(staging)
             turn = its_turn
-            for block in rows.blocks(plan.wanted):
+            for block in _ahead(rows.blocks(plan.wanted)):
                 take(reading, block, plan, path.name, known if turn > 1 else None)
                 if progress is not None:
                     progress(len(block) + len(block.damages))
         formats = {str(path): plan.format.name for _, path, _, plan in opened}
         return _sourced(reading, staging, formats)
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield ``blocks``, the next one being read while the caller works on this one."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, blocks, None)
+        while (block := waiting.result()) is not None:
+            waiting = pool.submit(next, blocks, None)
+            yield block
 
 
 def _turn(plan: Layout) -> int:

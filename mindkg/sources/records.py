@@ -234,19 +234,19 @@ def _pairs(rows: _Rows) -> dict[str, pa.Array]:
 
 def _stage_cobuys(reading: Reading, rows: _Rows, pairs: Mapping[str, pa.Array], once: int) -> None:
     by = ["cobuy_id", "product_a", "product_b", "given"]
-    counts = rows.numbers.get("support")
     ones = pa.repeat(pa.scalar(1, pa.int64()), rows.size)
-    each = ones if counts is None else pc.fill_null(counts.cast(pa.int64()), 1)
+    each = pc.fill_null(rows.numbers["support"].cast(pa.int64()), 1) if "support" in rows.numbers else ones
     given = _optional(rows.clean("cobuy")) if "cobuy" in rows.raw else pa.nulls(rows.size, pa.string())
     table = pa.table({**pairs, "given": given, "each": each}).group_by(by, use_threads=False)
     found = table.aggregate([("each", "sum")]).rename_columns([*by, "each"])
-    size, kind = len(found), rows.layout.format.kind
-    if kind != "cobuys":
-        found = found.set_column(
-            found.schema.get_field_index("each"), "each", pa.repeat(pa.scalar(0, pa.int64()), size)
-        )
-    found = found.append_column("source", pa.repeat(pa.scalar(rows.layout.format.name, pa.string()), size))
-    reading.staging.write("cobuys", found.append_column("once", pa.repeat(pa.scalar(once, pa.int64()), size)))
+    size, layout = len(found), rows.layout
+    zeros = pa.repeat(pa.scalar(0, pa.int64()), size)
+    constant = {
+        "source": pa.repeat(pa.scalar(layout.format.name, pa.string()), size),
+        "once": pa.repeat(pa.scalar(once, pa.int64()), size),
+        "each": found["each"] if layout.format.kind == "cobuys" else zeros,
+    }
+    reading.staging.write("cobuys", pa.table({**{name: found[name] for name in by}, **constant}))
 
 
 def _cobuys(reading: Reading, rows: _Rows) -> None:
@@ -254,7 +254,6 @@ def _cobuys(reading: Reading, rows: _Rows) -> None:
 
 
 def _generations(reading: Reading, rows: _Rows) -> None:
-    layout = rows.layout
     cobuy_ids = rows.cobuy_ids
     if cobuy_ids is None:
         pairs = _pairs(rows)
@@ -263,20 +262,12 @@ def _generations(reading: Reading, rows: _Rows) -> None:
             _stage_products(reading, rows, side)
             _stage_features(reading, rows, side)
         # rows that only refer to a pair say nothing about how often it is bought
-        _stage_cobuys(reading, rows, pairs, once=0 if layout.format.name == "generations" else 1)
+        _stage_cobuys(reading, rows, pairs, once=0 if rows.layout.format.name == "generations" else 1)
     runs = _run_ids(reading, rows, _INTENTIONS)
     hashes = rows.hashes()
     own = rows.clean("record")
     records = pc.if_else(pc.equal(own, ""), hashes, own)
     relations = _relations(rows.clean("relation"))
-    nothing = pa.nulls(rows.size, pa.float64())
-    verdicts = rows.raw.get("verdict", rows.empty)
-    verdicts = pc.if_else(pc.match_substring_regex(verdicts, r"\S"), verdicts, pa.scalar(None, pa.string()))
-    scores = rows.numbers.get("score", nothing)
-    judged = pc.or_(pc.is_valid(verdicts), pc.is_valid(scores))
-    filters = pa.nulls(rows.size, pa.string())
-    if pc.any(judged).as_py():
-        filters = pc.if_else(judged, _run_ids(reading, rows, _FILTER), pa.scalar(None, pa.string()))
     table = {
         "generation_id": keys([runs, cobuy_ids, relations, records]),
         "cobuy_id": cobuy_ids,
@@ -285,13 +276,23 @@ def _generations(reading: Reading, rows: _Rows) -> None:
         "finish_reason": _optional(rows.clean("finish_reason")),
         "run_id": runs,
         "source_record": records,
-        "typicality": rows.numbers.get("typicality", nothing),
+        "typicality": rows.numbers.get("typicality", pa.nulls(rows.size, pa.float64())),
         "record_hash": hashes,
-        "filter_run": filters,
-        "verdict_text": verdicts,
-        "score": scores,
+        **_judged(reading, rows),
     }
     reading.staging.write("records", pa.table(table))
+
+
+def _judged(reading: Reading, rows: _Rows) -> dict[str, pa.Array]:
+    """Return what a filter said of each row, or its score; the run is null where it did neither."""
+    texts = rows.raw.get("verdict", rows.empty)
+    texts = pc.if_else(pc.match_substring_regex(texts, r"\S"), texts, pa.scalar(None, pa.string()))
+    scores = rows.numbers.get("score", pa.nulls(rows.size, pa.float64()))
+    judged = pc.or_(pc.is_valid(texts), pc.is_valid(scores))
+    runs = pa.nulls(rows.size, pa.string())
+    if pc.any(judged).as_py():
+        runs = pc.if_else(judged, _run_ids(reading, rows, _FILTER), pa.scalar(None, pa.string()))
+    return {"filter_run": runs, "verdict_text": texts, "score": scores}
 
 
 def _stage_features(reading: Reading, rows: _Rows, side: str) -> None:
