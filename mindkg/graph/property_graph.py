@@ -129,13 +129,14 @@ def write_property_graph(folder: Path, out: Path) -> dict[str, int]:
     """Write ``out/LABEL.parquet`` and ``out/TYPE.parquet`` of the graph folder ``folder``; return the rows of each."""
     out.mkdir(parents=True, exist_ok=True)
     rows = {}
-    for name, table in _named_tables(folder):
+    for name, table in named_tables(folder):
         pq.write_table(table, out / f"{name}.parquet", compression="lz4", row_group_size=122_880)
         rows[name] = table.num_rows
     return rows
 
 
-def _named_tables(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+def named_tables(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+    """Yield every table of the graph folder ``folder`` with its label or type."""
     for node, table in node_tables(folder):
         yield node.label, table
     for type_, table in relationship_tables(folder):

@@ -1,0 +1,157 @@
+"""The property graph for other tools: GraphML, CSV and networkx."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from mindkg.graph.property_graph import NODES, named_tables, node_tables, relationship_tables, relationship_types
+from mindkg.graph.rdf_terms import STRING, contents, join
+
+if TYPE_CHECKING:
+    import networkx
+
+_BATCH: Final = 65_536
+_GRAPHML_TYPES: Final = {pa.int64(): "long", pa.float64(): "double", pa.bool_(): "boolean"}
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_FORBIDDEN_RE2: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
+"""What XML 1.0 cannot hold, not even escaped (section 2.2), for Python and for Arrow."""
+
+
+def write_graphml(folder: Path, out: Path) -> dict[str, int]:
+    """Write the graph folder ``folder`` as GraphML to ``out`` and return the rows of each label and type.
+
+    The id of a node is its label, a colon and its id (``Concept:cable``), with ``%`` and what XML cannot hold
+    percent-encoded. In values what XML cannot hold is U+FFFD. Lists are JSON.
+    """
+    rows = {}
+    with out.open("wb") as file:
+        file.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n')
+        file.writelines(_keys())
+        file.write(b'<graph id="mindkg" edgedefault="directed">\n')
+        for node, table in node_tables(folder):
+            rows[node.label] = _write_elements(file, table, "node", [(" id", node.label, "id")], ("labels", node.label))
+        for type_, table in relationship_tables(folder):
+            ends = [(" source", type_.start, "start"), (" target", type_.end, "end")]
+            rows[type_.type] = _write_elements(file, table, "edge", ends, ("label", type_.type))
+        file.write(b"</graph>\n</graphml>\n")
+    return rows
+
+
+def write_csv(folder: Path, out: Path) -> dict[str, int]:
+    """Write ``out/LABEL.csv`` and ``out/TYPE.csv`` (RFC 4180, UTF-8, with a header) and return the rows of each.
+
+    Every text is quoted, a null is an empty field without quotes, lists are JSON.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    for name, table in named_tables(folder):
+        pyarrow.csv.write_csv(_without_lists(table), out / f"{name}.csv")
+        rows[name] = table.num_rows
+    return rows
+
+
+def to_networkx(folder: Path) -> networkx.MultiDiGraph[tuple[str, str]]:
+    """Return the graph folder ``folder`` as a directed multigraph.
+
+    Nodes are (label, id), as in ``("Concept", "cable")``, with their properties; the key of an edge is its
+    relationship type, for assertions the pair of type and id. Nulls are left out.
+    """
+    import networkx
+
+    graph: networkx.MultiDiGraph[tuple[str, str]] = networkx.MultiDiGraph()
+    for node, table in node_tables(folder):
+        graph.add_nodes_from(((node.label, row["id"]), {"labels": node.label, **row}) for row in _present(table))
+    for type_, table in relationship_tables(folder):
+        for row in _present(table):
+            start, end = (type_.start, row.pop("start")), (type_.end, row.pop("end"))
+            key = (type_.type, row["id"]) if "id" in row else type_.type
+            graph.add_edge(start, end, key=key, label=type_.type, **row)
+    return graph
+
+
+def _present(table: pa.Table) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(max_chunksize=_BATCH):
+        for row in batch.to_pylist():
+            yield {name: value for name, value in row.items() if value is not None}
+
+
+def _without_lists(table: pa.Table) -> pa.Table:
+    for i, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            table = table.set_column(i, field.name, pa.chunked_array([_json(c) for c in table[i].chunks], pa.string()))
+    return table
+
+
+def _json(lists: pa.Array) -> pa.Array:
+    """Return each list of texts of ``lists`` as JSON."""
+    parts = pa.array([json.dumps(text, ensure_ascii=False) for text in lists.flatten().to_pylist()], pa.string())
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    offsets = pa.array([0, *lengths.cumsum().tolist()], pa.int32())
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, parts), ", ")
+    texts = pc.binary_join_element_wise("[", joined, "]", "")
+    return pc.if_else(lists.is_valid(), texts, pa.scalar(None, pa.string()))
+
+
+def _keys() -> Iterator[bytes]:
+    """Yield the declaration of every property, each once for nodes and once for edges."""
+    seen = {("node", "labels"): pa.string(), ("edge", "label"): pa.string()}
+    for node in NODES:
+        seen.update({("node", field.name): field.type for field in node.schema})
+    for type_ in relationship_types():
+        seen.update({("edge", f.name): f.type for f in type_.schema if f.name not in ("start", "end")})
+    for (domain, name), of in seen.items():
+        kind = _GRAPHML_TYPES.get(of, "string")
+        yield f'<key id="{domain}-{name}" for="{domain}" attr.name="{name}" attr.type="{kind}"/>\n'.encode()
+
+
+def _write_elements(
+    file: BinaryIO, table: pa.Table, element: str, ids: list[tuple[str, str, str]], mark: tuple[str, str]
+) -> int:
+    """Write one element a row of ``table``, a bounded number of rows at a time, and return the rows."""
+    for batch in _without_lists(table).to_batches(max_chunksize=_BATCH):
+        parts: list[pa.Array | str] = [f"<{element}"]
+        for attribute, label, column in ids:
+            parts += [f'{attribute}="{label}:', _id(batch.column(column)), '"']
+        parts.append(f'><data key="{element}-{mark[0]}">{mark[1]}</data>')
+        parts += [
+            _data(element, name, batch.column(name)) for name in batch.schema.names if name not in ("start", "end")
+        ]
+        lines = join(*parts, f"</{element}>\n")
+        file.write(contents(lines))
+    return int(table.num_rows)
+
+
+def _data(element: str, name: str, values: pa.Array) -> pa.Array:
+    """Return the element ``data`` of each row, empty where the value is null."""
+    texts = values.cast(STRING)
+    if pa.types.is_string(values.type):
+        texts = _escape(pc.replace_substring_regex(texts, _FORBIDDEN_RE2, "\ufffd"))
+    return pc.fill_null(join(f'<data key="{element}-{name}">', texts, "</data>"), "")
+
+
+def _id(ids: pa.Array) -> pa.Array:
+    texts = ids.cast(STRING)
+    if pc.any(pc.match_substring_regex(texts, _FORBIDDEN_RE2.replace("[", "[%"))).as_py():
+        texts = pa.array([_FORBIDDEN.sub(_percent, text.replace("%", "%25")) for text in texts.to_pylist()], STRING)
+    return _escape(texts)
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+def _escape(texts: pa.Array) -> pa.Array:
+    """Return ``texts`` as they stand in elements and attributes alike, with the white space that XML would change."""
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        texts = pc.replace_substring(texts, character, entity)
+    for character in "\t\n\r":
+        texts = pc.replace_substring(texts, character, f"&#{ord(character)};")
+    return texts
