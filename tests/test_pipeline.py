@@ -102,11 +102,14 @@ def test_appended_rows_are_parsed_without_parsing_the_old_ones_again(
 
 def test_without_a_source_a_build_goes_on_from_what_the_kb_holds(tmp_path: Path) -> None:
     table = tmp_path / "isa.tsv"
-    table.write_text("gear\tboots\t7\ngear\tlantern\t3\n")
+    table.write_text("drink\tcoffee\t7\nroom\tkitchen\t3\n")
     build([SAMPLE], tmp_path / "kb")
     again = build([], tmp_path / "kb", isa=table)
     assert again.ran == ("link",)
-    assert set(mindkg.KnowledgeBase.open(tmp_path / "kb").table("mentions")["concept"].to_pylist()) == {"gear"}
+    assert set(mindkg.KnowledgeBase.open(tmp_path / "kb").table("mentions")["concept"].to_pylist()) == {
+        "drink",
+        "room",
+    }
     assert build([], tmp_path / "kb").ran == ()
     with pytest.raises(StorageError, match="there is no KB"):
         build([], tmp_path / "nowhere")
