@@ -6,11 +6,12 @@ import glob
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, BinaryIO
 
 from mindkg.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CHUNK = 1 << 23
 """How many bytes are read, and handled, at once."""
@@ -103,6 +104,8 @@ def _gzip(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def _zstd(path: Path, size: int) -> Iterator[bytes]:
+    import pyarrow as pa
+
     delivered = 0
     try:
         with pa.CompressedInputStream(pa.OSFile(str(path)), "zstd") as stream:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import mindkg
 from mindkg.identity import keys, run_key
 from mindkg.sources.blocks import LIST_SEPARATOR, Block
 from mindkg.sources.formats import Layout
@@ -50,7 +50,7 @@ class Reading:
             "parameters": parameters,
             "started": None,
             "ended": None,
-            "code_version": mindkg.__version__,
+            "code_version": version("mindkg"),
         }
         return run_id
 
