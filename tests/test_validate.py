@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,18 @@ def test_both_see_the_same_damage(tmp_path: Path, name: str) -> None:
     on_tables, on_rdf = verdicts(tmp_path)
     assert on_tables == on_rdf
     assert rule in {violation.rule for violation in on_tables}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_both_see_the_same_in_a_ruin(tmp_path: Path, seed: int) -> None:
+    choice = random.Random(seed)
+    graph = graph_rows(seed=seed, n=6)
+    for name in choice.sample(sorted(DAMAGES), 6):
+        with suppress(IndexError):  # an earlier damage may have left no row
+            DAMAGES[name][1](graph)
+    write_graph(tmp_path, graph)
+    on_tables, on_rdf = verdicts(tmp_path)
+    assert on_tables == on_rdf != []
 
 
 def test_every_rule_can_be_applied_to_tables(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ class Tables:
                 return self._property(node, property_)
         for link in node.links:
             if link.predicate and expand(link.predicate) == path:
-                return self._link(link)
+                return self._link(node, link)
         raise LookupError(f"{node.kind} has no property {path}")
 
     def rows(self, node: Node, path: str) -> pa.Array:
@@ -91,11 +91,13 @@ class Tables:
             found.append(_pairs(ids if rows is None else ids.take(rows), values))
         return pa.concat_tables(found)
 
-    def _link(self, link: Link) -> pa.Table:
-        found = [
-            _pairs(batch[link.subject].cast(STRING), batch[link.object]) for batch in link_batches(self.folder, link)
-        ]
-        return pa.concat_tables(found) if found else _pairs(pa.array([], STRING), pa.array([], STRING))
+    def _link(self, node: Node, link: Link) -> pa.Table:
+        found = [_pairs(pa.array([], STRING), pa.array([], STRING))]
+        for batch in link_batches(self.folder, link):
+            found.append(_pairs(batch[link.subject].cast(STRING), batch[link.object]))
+        pairs = pa.concat_tables(found)
+        # rules are about nodes: a subject that is none is found where it is referred to
+        return pairs.filter(pc.is_in(pairs["id"], value_set=self.ids(node.kind)))
 
 
 _NODES: Final = {node.kind: node for node in NODES}

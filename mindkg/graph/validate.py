@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -38,8 +41,9 @@ def validate_graph(folder: Path) -> list[Violation]:
     from rdflib import Graph
 
     graph = Graph()
-    for chunk in ntriples_chunks(folder):
-        graph.parse(data=bytes(chunk.data), format="nt")
+    with _quiet():
+        for chunk in ntriples_chunks(folder):
+            graph.parse(data=bytes(chunk.data), format="nt")
     return validate_rdf(graph)
 
 
@@ -69,6 +73,18 @@ def validate_rdf(data: Path | Graph) -> list[Violation]:
     return sorted(found, key=lambda violation: (violation.rule, violation.node))
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep rdflib from logging a traceback for each ill-typed literal: the rules report them."""
+    logger = logging.getLogger("rdflib.term")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 @cache
 def _rules() -> Graph:
     from rdflib import Graph
@@ -85,7 +101,7 @@ def _parse(path: Path) -> Graph:
             "not a file of RDF", record=str(path), hint=f"Known endings: {', '.join(_FORMATS)}, each with .gz"
         )
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with _quiet(), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             return Graph().parse(cast(BinaryIO, stream), format=_FORMATS[suffixes[-1]])
     except OSError as error:
         raise InputError(f"cannot read the file: {error.strerror or error}", record=str(path)) from error
