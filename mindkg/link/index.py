@@ -39,9 +39,8 @@ def buckets(labels: pa.Array) -> npt.NDArray[np.uint8]:
     head = np.ascontiguousarray(words[starts]).view("<u8").ravel() & mask
     tail = np.ascontiguousarray(words[np.maximum(ends - 8, starts)]).view("<u8").ravel() & mask
     mixed = head * np.uint64(0x9E3779B97F4A7C15) ^ (tail + length.astype(np.uint64)) * np.uint64(0xC2B2AE3D27D4EB4F)
-    found: npt.NDArray[np.uint8] = (
-        (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9) >> np.uint64(58)
-    ).astype(np.uint8)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    found: npt.NDArray[np.uint8] = (mixed >> np.uint64(58)).astype(np.uint8)
     return found
 
 

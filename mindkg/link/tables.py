@@ -124,7 +124,7 @@ def _parsed(intentions: daft.DataFrame) -> pa.Table:
         def parse(self, texts: daft.Series) -> pa.Array:
             return parse(texts.to_arrow().cast(pa.string()))
 
-    frame = daft.from_arrow(table).with_column("parsed", Parser().parse(daft.col("text")))
+    frame = daft.from_arrow(table).with_column("parsed", Parser().parse(daft.col("text")))  # type: ignore[arg-type]
     return frame.to_arrow().cast(table.schema.append(pa.field("parsed", PARSED))).combine_chunks()
 
 
