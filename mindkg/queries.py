@@ -177,9 +177,12 @@ def _parameter(file: str, text: str) -> Parameter:
     match = re.fullmatch(r"(\w+), (\w+), (?:(required)|default (\"[^\"]*\"|[^,]+)), (.+)", text)
     if not match or match[2] not in (*TYPES, "relation"):
         raise QueryError("A parameter is: name, type, required or default VALUE, meaning", record=f"{file}: {text}")
-    parameter = Parameter(match[1], match[2], bool(match[3]), json.loads(match[4]) if match[4] else None, match[5])
-    if not parameter.required:
-        _value(parameter, parameter.default)
+    try:
+        parameter = Parameter(match[1], match[2], bool(match[3]), json.loads(match[4]) if match[4] else None, match[5])
+        if not parameter.required:
+            _value(parameter, parameter.default)
+    except (json.JSONDecodeError, QueryError) as error:
+        raise QueryError("A parameter is: name, type, required or default VALUE", record=f"{file}: {text}") from error
     return parameter
 
 
@@ -263,7 +266,7 @@ def _number(value: Any, type_: type[int] | type[float]) -> Any:
         return None
 
 
-_PLACE: Final = re.compile(r"VALUES \?(?P<name>\w+) \{[^{}]*\}|LIMIT \d+\s*\Z")
+_PLACE: Final = re.compile(r"VALUES \?(?P<name>\w+) \{[^{}]*\}|LIMIT \d+\b")
 """Where a value stands in SPARQL; the file has a default or an example there, so that it runs as it is."""
 
 
@@ -273,7 +276,7 @@ def _with_terms(text: str, values: Mapping[str, Any]) -> str:
 
     def fill(place: re.Match[str]) -> str:
         name = place["name"]
-        return f"VALUES ?{name} {{ {Literal(values[name])} }}" if name else f"LIMIT {int(values['limit'])}\n"
+        return f"VALUES ?{name} {{ {Literal(values[name])} }}" if name else f"LIMIT {int(values['limit'])}"
 
     return _PLACE.sub(fill, text)
 

@@ -39,7 +39,7 @@ class Store(Protocol):
 
     @classmethod
     def build(cls, folder: Path, place: Path, progress: Progress) -> None:
-        """Write the graph folder ``folder`` in bulk into the empty folder ``place``."""
+        """Write the graph folder ``folder`` in bulk into the empty folder ``place``; what is beside it goes away."""
         ...
 
     @classmethod
@@ -114,14 +114,16 @@ def _beside(target: Path) -> Iterator[Path]:
     """Give an empty folder beside ``target`` that becomes ``target`` at the end, or goes away with an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(target)
-    place = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
+    place = scratch / "store"
+    place.mkdir()
     try:
         yield place
         if target.exists():
             shutil.rmtree(target)
         place.rename(target)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def remove_leftovers(target: Path) -> None:

@@ -67,8 +67,8 @@ class OxigraphStore:
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the rows of the SPARQL query ``text``; raises QueryError, one line.
 
-        The prefixes of ontology/prefixes.ttl are declared already. SPARQL has no parameters: values stand in the text
-        (``mindkg.queries.bind``). ASK gives one row ``answer``, CONSTRUCT and DESCRIBE give subject, predicate and object.
+        The prefixes of ontology/prefixes.ttl are declared. SPARQL has no parameters: values stand in the text
+        (``mindkg.queries.bind``). ASK gives one row ``answer``, CONSTRUCT and DESCRIBE give subject, predicate, object.
         """
         if parameters:
             raise QueryError("SPARQL takes no parameters beside its text")

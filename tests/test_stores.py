@@ -1,0 +1,179 @@
+"""One contract for every embedded engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from graph_maker import make_graph
+
+import mindkg.stores
+from mindkg.errors import QueryError, StoreError
+from mindkg.graph.property_graph import expected_counts
+from mindkg.stores.base import ENGINES, check_counts, counts, engine_class, load_store, open_store
+
+ASK = {
+    "sparql": "PREFIX mind: <https://w3id.org/mindkg/ontology#> SELECT (COUNT(*) AS ?n) WHERE { ?x a mind:Product }",
+    "cypher": "MATCH (p:Product) RETURN count(p) AS n",
+}
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_graph(tmp_path / "graph", seed=3, n=15)
+
+
+def test_no_implementation_is_left_out() -> None:
+    modules = {p.stem for p in Path(mindkg.stores.__file__).parent.glob("*.py")} - {"__init__", "base"}
+    assert {path.split(":")[0].rpartition(".")[2] for path in ENGINES.values()} == modules
+    for name in ENGINES:
+        found = engine_class(name)
+        assert found.engine == name and found.dialect in ASK
+
+
+def test_it_holds_what_the_tables_say_and_opens_again(engine: str, folder: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    target = tmp_path / "stores" / "kb"
+    found = load_store(engine, folder, target, lines.append)
+    assert found == expected_counts(folder) and lines
+    for _ in range(2):
+        store = open_store(engine, target)
+        assert counts(store) == found
+        assert store.query(ASK[store.dialect]).to_pylist() == [{"n": found["Product"]}]
+        store.close()
+    assert [p.name for p in target.parent.iterdir()] == ["kb"]
+    with pytest.raises(QueryError, match="closed"):
+        store.query(ASK[store.dialect])
+
+
+def test_it_replaces_an_older_store(engine: str, folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "kb"
+    load_store(engine, folder, target)
+    other = make_graph(tmp_path / "other", seed=4, n=6)
+    assert load_store(engine, other, target) == expected_counts(other)
+
+
+def test_a_graph_of_nothing_is_loaded(engine: str, folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        pq.write_table(pq.read_table(file).slice(0, 0), file)
+    assert set(load_store(engine, folder, tmp_path / "kb").values()) == {0}
+
+
+@pytest.mark.parametrize("name", ["a 'quoted' [1] \"name\"", "ünïcode * {x}"])
+def test_it_lies_in_a_folder_of_any_name(engine: str, folder: Path, tmp_path: Path, name: str) -> None:
+    target = tmp_path / name / "kb"
+    assert load_store(engine, folder, target) == expected_counts(folder)
+    open_store(engine, target).close()
+
+
+def test_a_wrong_query_is_one_line(engine: str, folder: Path, tmp_path: Path) -> None:
+    load_store(engine, folder, tmp_path / "kb")
+    store = open_store(engine, tmp_path / "kb")
+    for wrong in ("this is no query", "SELECT ?x WHERE {", "MATCH (n:Product\nRETURN n", ""):
+        with pytest.raises(QueryError) as error:
+            store.query(wrong)
+        assert "\n" not in str(error.value)
+    store.close()
+
+
+def test_it_cannot_be_written_to(engine: str, folder: Path, tmp_path: Path) -> None:
+    load_store(engine, folder, tmp_path / "kb")
+    store = open_store(engine, tmp_path / "kb")
+    write = {"sparql": "DELETE WHERE { ?s ?p ?o }", "cypher": "MATCH (n) DETACH DELETE n"}[store.dialect]
+    with pytest.raises(QueryError):
+        store.query(write)
+    assert counts(store) == expected_counts(folder)
+    store.close()
+
+
+def test_no_store_is_a_clear_error(engine: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="There is no store"):
+        open_store(engine, tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreError):
+        open_store(engine, tmp_path / "empty")
+    with pytest.raises(StoreError, match="Embedded engines"):
+        open_store("excel", tmp_path)
+
+
+def test_a_count_that_differs_is_an_error(engine: str, folder: Path, tmp_path: Path) -> None:
+    table = pq.read_table(folder / "hypernyms.parquet")
+    pq.write_table(table.take([0, *range(table.num_rows)]), folder / "hypernyms.parquet")
+    if engine == "oxigraph":  # a set of triples cannot hold one twice, a property graph can
+        with pytest.raises(StoreError, match="Hypernymy"):
+            load_store(engine, folder, tmp_path / "kb")
+        assert not (tmp_path / "kb").exists()
+    with pytest.raises(StoreError, match="Product 1 instead of 2"):
+        check_counts(engine, {"Product": 2}, {"Product": 1})
+
+
+def test_threads_read_at_once(engine: str, folder: Path, tmp_path: Path) -> None:
+    expected = load_store(engine, folder, tmp_path / "kb")
+    store = open_store(engine, tmp_path / "kb")
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: store.query(ASK[store.dialect]).to_pylist(), range(40)):
+            assert found == [{"n": expected["Product"]}]
+    store.close()
+
+
+READ = """
+import json, sys
+from pathlib import Path
+from mindkg.stores.base import counts, open_store
+store = open_store(sys.argv[1], Path(sys.argv[2]))
+print("open", flush=True)
+sys.stdin.readline()
+print(json.dumps(counts(store)), flush=True)
+"""
+
+
+def test_processes_read_at_once(engine: str, folder: Path, tmp_path: Path) -> None:
+    expected = load_store(engine, folder, tmp_path / "kb")
+    command = [sys.executable, "-c", READ, engine, str(tmp_path / "kb")]
+    readers = [subprocess.Popen(command, stdin=-1, stdout=-1, text=True, cwd=TESTS.parent) for _ in range(2)]
+    for reader in readers:  # both are open before one of them asks
+        assert reader.stdout is not None and reader.stdout.readline() == "open\n"
+    for reader in readers:
+        out, _ = reader.communicate("\n", timeout=60)
+        assert json.loads(out) == expected
+
+
+LOAD = """
+import sys, time
+from pathlib import Path
+from mindkg.stores.base import load_store
+def slow(line):
+    print(line, flush=True)
+    time.sleep(0.2)
+load_store(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), slow)
+"""
+
+
+def test_a_killed_load_leaves_nothing_under_the_name(engine: str, folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "stores" / "kb"
+    command = [sys.executable, "-c", LOAD, engine, str(folder), str(target)]
+    loader = subprocess.Popen(command, stdout=-1, text=True, cwd=TESTS.parent)
+    assert loader.stdout is not None
+    loader.stdout.readline()
+    loader.stdout.readline()
+    time.sleep(0.05)
+    os.kill(loader.pid, signal.SIGKILL)
+    loader.wait(timeout=30)
+    assert not target.exists()
+    assert list(target.parent.iterdir())
+    assert load_store(engine, folder, target) == expected_counts(folder)
+    assert [p.name for p in target.parent.iterdir()] == ["kb"]
