@@ -241,8 +241,11 @@ def _isa_lines(size: Size, seed: int) -> Iterator[memoryview | bytes]:
     for start in range(0, size.isa_rows, _CHUNK_ISA):
         random = np.random.default_rng([seed, 3, start])
         rows = min(_CHUNK_ISA, size.isa_rows - start)
-        concepts = _labels(labels, zipf(random, rows, size.concepts, 8), 7)
-        instances = _labels(labels, zipf(random, rows, size.instances, 700), 11)
+        concept, instance = zipf(random, rows, size.concepts, 8), zipf(random, rows, size.instances, 700)
+        # the broader of two nouns is the concept, as a rule; Probase has pairs that go round, too
+        turned = (instance < concept) & (concept < len(labels)) & (random.random(rows) < 0.97)
+        concept, instance = np.where(turned, instance, concept), np.where(turned, concept, instance)
+        concepts, instances = _labels(labels, concept, 7), _labels(labels, instance, 11)
         counts = pa.array(zipf(random, rows, 10_000, 0.15) + 1).cast(pa.string())
         broken = random.random(rows) < 1 / 20_000
         if broken.any():

@@ -13,9 +13,9 @@ show mindkg build examples/sample.csv -o "$KB" --load ladybug --load oxigraph
 show mindkg info "$KB"
 
 show mindkg query "$KB" relation-counts
-show mindkg query "$KB" top-hypernyms -p relation=usedFor -p limit=10
-# a pour over dripper and a camping stove: never in one basket, yet bought for some of the same reasons
-show mindkg query "$KB" shared-concepts -p product_a=MKG0000001 -p product_b=MKG0000016 --engine oxigraph
+show mindkg query "$KB" top-hypernyms -p limit=10
+# what goes with a hiking backpack; the engines give the same rows in the same order
+show mindkg query "$KB" also-bought-for-the-same-reason -p product=MKG0000018 --engine oxigraph
 
 show mindkg export "$KB" --to turtle
 printf '\na co-buy and an intention in %s:\n' "$KB/exports/kb.ttl"

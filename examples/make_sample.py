@@ -10,6 +10,8 @@ import csv
 import io
 import itertools
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,12 @@ COLUMNS = (
 
 RELATIONS_A_PAIR = 4
 """How many of its theme's answers a pair inside a theme gets; neighbouring pairs share some, as real ones do."""
+
+SELDOM_STATED = (
+    *("mannerOf", "similarTo", "distinctFrom", "deriveFrom", "definedAs", "createdBy"),
+    *("madeOf", "capableOf", "can", "isA", "relatedTo", "other"),
+)
+"""What a model is asked for in the half of the rows where it answers something else."""
 
 OPENINGS = (
     *["The potential co-buy intention for these two products could be that"] * 9,
@@ -85,7 +93,7 @@ def agreement(number: int, says: str, a: dict[str, Any], b: dict[str, Any]) -> s
     """What the filter says about the intention."""
     reason = REASONS[number // 3 % len(REASONS)].format(a=a["title"], b=b["title"])
     intention = f"the buyer wants {says}" if says.startswith("to ") else says
-    return AGREEMENTS[number * 5 % len(AGREEMENTS)].format(reason=reason, intention=intention)
+    return AGREEMENTS[(number * 5 + 4) % len(AGREEMENTS)].format(reason=reason, intention=intention)
 
 
 def row(number: int, relation: str, says: str, a: dict[str, Any], b: dict[str, Any]) -> dict[str, str]:
@@ -109,30 +117,42 @@ def row(number: int, relation: str, says: str, a: dict[str, Any], b: dict[str, A
     }
 
 
+def theme_answers(theme: dict[str, Any], often: Counter[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield relation asked for, what the model says, and the two products, for five pairs of a theme.
+
+    ``often`` counts what was asked for so far: every second answer is put under a relation that it does not state.
+    """
+    answers = list(theme["says"].items())
+    pairs = itertools.combinations([product["id"] for product in theme["products"]], 2)
+    for place, (a, b) in enumerate(itertools.islice(pairs, 5)):
+        picked = [answers[(place * 3 + step) % len(answers)] for step in range(RELATIONS_A_PAIR)]
+        used = {relation for relation, _ in picked[::2]}
+        for step, (relation, says) in enumerate(picked):
+            if step % 2:
+                relation = min(set(SELDOM_STATED) - used, key=lambda name: (often[name], SELDOM_STATED.index(name)))
+            used.add(relation)
+            often[relation] += 1
+            yield relation, says, a, b
+
+
 def rows(sample: dict[str, Any]) -> list[dict[str, str]]:
     """All lines: the pairs inside each theme, the pairs across themes, and what a build has to reject."""
     products: dict[str, dict[str, Any]] = {}
     asked: list[tuple[str, str, str, str]] = []
+    often: Counter[str] = Counter()
     for theme in sample["theme"]:
         shared = {key: theme[key] for key in ("cate", "category", "who")}
         products.update({product["id"]: product | shared for product in theme["products"]})
-        answers = list(theme["says"].items())
-        pairs = itertools.combinations([product["id"] for product in theme["products"]], 2)
-        for place, (a, b) in enumerate(list(pairs)[:5]):
-            for step in range(RELATIONS_A_PAIR):
-                relation, says = answers[(place * 3 + step) % len(answers)]
-                asked.append((relation, says, a, b))
+        asked.extend(theme_answers(theme, often))
     for bridge in sample["bridge"]:
         asked.extend((relation, says, *bridge["pair"]) for relation, says in bridge["says"].items())
     made = [
         row(number, relation, says, products[a], products[b]) for number, (relation, says, a, b) in enumerate(asked)
     ]
-    nothing = dict.fromkeys(("id", "title", "look", "can", "who", "cate", "category"), "")
     for reject in sample["reject"]:
-        a, b = (products.get(key, nothing) for key in reject["pair"])
-        made.append(
-            row(0, reject["Relation"], "", a, b) | {"Intention": reject["Intention"], "tail": "", "Agreement": ""}
-        )
+        a, b = (products[key] for key in reject["pair"])
+        wrong = {key: value for key, value in reject.items() if key != "pair"}
+        made.append(row(0, reject["Relation"], "", a, b) | {"tail": "", "Agreement": ""} | wrong)
     return made
 
 
