@@ -10,8 +10,8 @@ isa.tsv.gz, a row for a word (instance) and a word one to three steps above one 
 
     count = 1000 * P(sense | instance) * P(concept's word | its synset) / 2 ** (steps - 1), summed over the senses
 
-- P(sense | word) is in proportion to (tag count + 1) / (sense number), and four times as much for senses of things that
-  are made (noun.artifact), twice for food and substances, 1.5 times for
+- P(sense | word) is in proportion to (tag count + 1) / (sense number), and ten times as much for senses of things that
+  are made (noun.artifact), five times for food, three times for substances, twice for
   plants: what people buy;
 - P(word | synset) is in proportion to the words' tag counts for that synset, plus one;
 - the shortest way up counts, along hypernyms and instance hypernyms; rows of less than 3 and a
@@ -35,7 +35,7 @@ from typing import Final
 _STEPS: Final = 3
 _SCALE: Final = 1000
 _LEAST: Final = 3
-_BOUGHT: Final = {6: 4.0, 13: 2.0, 27: 2.0, 20: 1.5}
+_BOUGHT: Final = {6: 10.0, 13: 5.0, 27: 3.0, 20: 2.0}
 """Lexicographer files that are favoured: noun.artifact, noun.food, noun.substance, noun.plant."""
 
 _UP: Final = frozenset({"@", "@i"})
