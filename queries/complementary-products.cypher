@@ -7,8 +7,9 @@
 //+ column: support, integer
 MATCH (b:CoBuy)-[r]->(i:Intention)
 WITH b, count(DISTINCT i.id) AS intentions
+ORDER BY intentions DESC, b.id
+LIMIT $limit
 MATCH (p:Product)<-[:HAS_PRODUCT]-(b)-[:HAS_PRODUCT]->(q:Product)
 WHERE p.id < q.id
 RETURN b.id AS cobuy, p.id AS product_a, q.id AS product_b, intentions, b.support AS support
-ORDER BY intentions DESC, support DESC, cobuy
-LIMIT $limit;
+ORDER BY intentions DESC, cobuy;

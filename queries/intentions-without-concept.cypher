@@ -5,5 +5,5 @@
 MATCH (i:Intention)
 WHERE NOT EXISTS { MATCH (i)-[:HAS_CONCEPT]->(:Concept) }
 RETURN i.id AS intention, i.text AS text
-ORDER BY text, intention
+ORDER BY intention
 LIMIT $limit;

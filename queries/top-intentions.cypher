@@ -7,5 +7,5 @@
 MATCH (b:CoBuy)-[r]->(i:Intention)
 WHERE $relation = "" OR r.relation = $relation
 RETURN i.id AS intention, i.text AS text, count(DISTINCT b.id) AS cobuys
-ORDER BY cobuys DESC, text, intention
+ORDER BY cobuys DESC, intention
 LIMIT $limit;
