@@ -31,20 +31,27 @@ _INTENTION: Final = pa.struct(
 _VERDICT: Final = pa.struct([("verdict", pa.string()), ("reason", pa.string())])
 
 
-def parse_frame(frame: daft.DataFrame, relations: Literal["stated", "asked"] = "stated") -> daft.DataFrame:
+SMALL: Final = 8_000
+"""Rows below which worker processes cost more than they bring."""
+
+
+def parse_frame(
+    frame: daft.DataFrame, relations: Literal["stated", "asked"] = "stated", *, rows: int | None = None
+) -> daft.DataFrame:
     """Return one row for each row of ``frame`` (generation_id, relation, text, title_a, title_b).
 
     Columns: generation_id, status, reason, relation, stated, text (canonical), start, end, as ``parse_intention``
-    gives them with ``relations``. Lazy; the order of rows is that of ``frame``'s partitions.
+    gives them with ``relations``. Lazy; the order of rows is that of ``frame``'s partitions. ``rows`` says how many
+    there are, where that is known: few are parsed in this process.
     """
-    read = _workers(partial(_intentions, relations=relations), _INTENTION)
+    read = _workers(partial(_intentions, relations=relations), _INTENTION, rows)
     columns = (daft.col(name) for name in ("text", "relation", "title_a", "title_b"))
     return _with_fields(frame, read(*columns), ["generation_id"], _INTENTION)
 
 
-def verdict_frame(frame: daft.DataFrame) -> daft.DataFrame:
+def verdict_frame(frame: daft.DataFrame, *, rows: int | None = None) -> daft.DataFrame:
     """Return ``frame`` (generation_id, run_id, text) with the columns verdict and reason, as ``parse_verdict`` gives."""
-    read = _workers(_verdicts, _VERDICT)
+    read = _workers(_verdicts, _VERDICT, rows)
     return _with_fields(frame, read(daft.col("text")), ["generation_id", "run_id", "text"], _VERDICT)
 
 
@@ -55,10 +62,11 @@ def _with_fields(frame: daft.DataFrame, parsed: Any, keep: list[str], struct: pa
     return wide.select(*(c for c in keep), *(daft.col("_parsed").get(f).alias(f) for f in fields))
 
 
-def _workers(read: Any, struct: pa.StructType) -> Any:
+def _workers(read: Any, struct: pa.StructType, rows: int | None) -> Any:
     """Return ``read`` (lists of values to an Arrow array) as a Daft function that runs in one process a core."""
+    many = processes() > 1 and (rows is None or rows > SMALL)
 
-    @daft.cls(use_process=processes() > 1, max_concurrency=processes())
+    @daft.cls(use_process=many, max_concurrency=processes() if many else 1)
     class Parser:
         @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(struct), batch_size=BATCH)
         def __call__(self, *columns: daft.Series) -> pa.Array:

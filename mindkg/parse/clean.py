@@ -5,11 +5,14 @@ from __future__ import annotations
 import html
 import re
 
+from mindkg.parse.lexicon import words
 from mindkg.parse.mapped import Mapped
 from mindkg.parse.structured import unwrap
 from mindkg.parse.turns import answer_turn
 
-_THINK = re.compile(r"<(think|thinking|reasoning|scratchpad)>.*?(?:</\1>|\Z)|\A(?:(?!<think).)*?</(?:think|thinking)>", re.I | re.S)
+_THINK = re.compile(
+    r"<(think|thinking|reasoning|scratchpad)>.*?(?:</\1>|\Z)|\A(?:(?!<think).)*?</(?:think|thinking)>", re.I | re.S
+)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
@@ -20,7 +23,10 @@ _INVISIBLE = re.compile(
 _SPACES = re.compile(r"[^\S\n]*(?:\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029\n])\s*|[^\S\n ]+ *| {2,}[^\S\n]*| [^\S\n]+")
 _HYPHEN = re.compile("\u2011")
 _BLOCK = re.compile(r"</?(?:br|p|div|li|ul|ol|h[1-6]|tr|table|hr|blockquote)\b[^<>]*>", re.I)
-_TAG = re.compile(r"<[|｜][^<>\n]{1,40}[|｜]>|</?[A-Za-z][^<>\n]{0,200}>|<!--.*?-->|\[/?INST\]|<<?/?SYS>>?|<!\[CDATA\[|\]\]>|<image>", re.S)
+_TAG = re.compile(
+    r"<[|｜][^<>\n]{1,40}[|｜]>|</?[A-Za-z][^<>\n]{0,200}>|<!--.*?-->|\[/?INST\]|<<?/?SYS>>?|<!\[CDATA\[|\]\]>|<image>",
+    re.S,
+)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$|```", re.M)
 _LINE_MARK = re.compile(
     r"^[ \t]*(?:>[ \t]?)*(?:#{1,6}[ \t]+|(?:[-*+•‣◦·●▪–—][ \t]+|\(?\d{1,2}[.):][ \t]+|\(?[a-hA-H][.)][ \t]+)(?=\S))*(?:>[ \t]?|#{1,6}[ \t]+)*"
@@ -28,7 +34,9 @@ _LINE_MARK = re.compile(
     re.M,
 )
 _RULE = re.compile(r"^[ \t]*(?:[-*_=][ \t]*){3,}$", re.M)
-_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]*[^\s*])\1(?![\w*])|(?<![\w*])\*\*(?=\S)|(?<=\S)\*\*(?![\w*])|\*\*")
+_EMPHASIS = re.compile(
+    r"(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]*[^\s*])\1(?![\w*])|(?<![\w*])\*\*(?=\S)|(?<=\S)\*\*(?![\w*])|\*\*"
+)
 _UNDERSCORE = re.compile(r"(?<![\w_])(_{1,3})(?=[^\s_])([^_\n]*[^\s_])\1(?![\w_])")
 _CODE = re.compile(r"(~~|`+)([^`~\n]+)\1|`")
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:https?:|www\.|/|#)[^)\s]*\)")
@@ -56,9 +64,28 @@ def clean(raw: str) -> tuple[Mapped, bool]:
     text, only_prompt = answer_turn(text)
     text = unwrap(text)
     text = text.sub(_BLOCK, "\n").sub(_TAG, "")
-    text = text.sub(_SPACES, lambda m: "\n" if any(c in m.group() for c in "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029") else " ")
-    text = _markdown(text)
+    text = text.sub(
+        _SPACES, lambda m: "\n" if any(c in m.group() for c in "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029") else " "
+    )
+    text = _markdown(text).sub(_WRAP, _unwrapped)
     return unquote(trim(text)), only_prompt
+
+
+def without_tokens(raw: str) -> str:
+    """Return the words of ``raw``, whoever says them: without thoughts, chat tokens, tags and invisible characters."""
+    text = _THINK.sub(" ", html.unescape(raw))
+    return _INVISIBLE.sub("", _TAG.sub(" ", text))
+
+
+_WRAP = re.compile(r"\n(?=[a-z])")
+_LAST = re.compile(r"([\w'’-]+|,)\Z")
+
+
+def _unwrapped(match: re.Match[str]) -> str:
+    """Return a space for a line break inside a sentence: behind a comma or a word that nothing ends with."""
+    last = _LAST.search(match.string[max(0, match.start() - 20) : match.start()])
+    goes_on = last and (last.group() == "," or last.group().lower() in words("function_word"))
+    return " " if goes_on else "\n"
 
 
 def _markdown(text: Mapped) -> Mapped:

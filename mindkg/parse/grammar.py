@@ -15,7 +15,10 @@ _MODAL = r"(?:may|might|would|will|should|must|tend to|seem to|appear to|happen 
 AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)|\Z))*", re.I)
 # the same without adverbs: "highly compatible" is a tail as a whole
 PLAIN_AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|both|all|each|also|indeed|thus|in fact)(?:\s+|\Z))*", re.I)
-NEGATION = re.compile(r"\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b", re.I)
+NEGATION = re.compile(
+    r"\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b",
+    re.I,
+)
 
 _VERB_AHEAD = (
     r"(?=\s+(?:(?:\w+ly|both|all|each|also|often)\s+)*(?:are|is|was|were|can|could|may|might|will|would|should|have|has|had|share|shares|serve|serves|represent|represents|symboli[sz]es?"
@@ -24,11 +27,10 @@ _VERB_AHEAD = (
     r"|look|looks|pair|pairs|enable|enables|support|supports|meet|meets|address|addresses|form|forms|evoke|evokes|express|display|follow|exhibit|possess|contribute|combine|involve|promote|protect|keep)\b)"
 )
 PRODUCTS = re.compile(
-    r"(?P<they>they(?:['’](?P<re>re))?|these(?=\s+(?:are|is|both|all|can|could|have|share|serve|two\s+(?:are|both)))|both(?=\s+(?:are|can|could|have|share|serve|is|may|might|will|would|belong|represent|symboli[sz]e|derive|relate|were)\b))"
+    r"(?P<they>they(?:['’](?P<re>re))?|these(?=\s+(?:are|is|both|all|can|could|have|share|serve|two\s+(?:are|both)))|both(?=\s+(?:used|made|created|designed|related|derived|similar|distinct|capable|part|symbols|types?|kinds?|defined|intended|meant|suitable|manufactured|produced|able|different|are|can|could|have|share|serve|is|may|might|will|would|belong|represent|symboli[sz]e|derive|relate|were)\b))"
     r"|(?P<group>(?:both|these|those|each|all|the\s+(?:two|pair|combination|products?|items?|set|bundle|purchase|first|upper|former|set)|either|two|every)\b(?!\s+(?:cooking|to\b)).{0,400}?)"
     + _VERB_AHEAD
-    + r"|(?P<pair>(?:(?:the|a|an|this|its|his|her|their|product|item)\s+)?[\w\"'“(&#$*].{0,300}?\s(?:and|&|\+|with|plus)\s.{1,300}?)(?=\s+(?:(?:\w+ly|all|each)\s+)*(?:are|both|can\b|could\b|have|share|serve|represent|symboli[sz]e|belong)\b)"
-    r"|(?P<it>it(?=\s))",
+    + r"|(?P<pair>(?:(?:the|a|an|this|its|his|her|their|product|item)\s+)?[\w\"'“(&#$*].{0,300}?\s(?:and|&|\+|with|plus)\s.{1,300}?)(?=\s+(?:(?:\w+ly|all|each)\s+)*(?:are|both|can\b|could\b|have|share|serve|represent|symboli[sz]e|belong)\b)",
     re.I | re.S,
 )
 _WHO = (
@@ -41,7 +43,10 @@ PERSON = re.compile(
     r"(?=\s+(?:(?:\w+ly|both|also|may|might|could|would|will|simply|just|either|be|is|are|was|were|often|had|has)\s+)*(?:want(?:s|ed)?|needs?|needed|intend(?:s|ed)?|plan(?:s|ned)?|planning|intending|will|would|interested|looking)\b)",
     re.I,
 )
-PERSON_AUX = re.compile(r"\s+(?:(?:\w+ly|both|all|also|may|might|could|simply|just|either|be|is|are|was|were|often|will(?=\s+(?:be\s+(?:looking|interested|planning|intending)|want|need|likely)\b)|would(?=\s+(?:be|want|need)))\s+)*", re.I)
+PERSON_AUX = re.compile(
+    r"\s+(?:(?:\w+ly|both|all|also|may|might|could|simply|just|either|be|is|are|was|were|often|will(?=\s+(?:be\s+(?:looking|interested|planning|intending)|want|need|likely)\b)|would(?=\s+(?:be|want|need)))\s+)*",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from mindkg.parse import opening as front
-from mindkg.parse.clean import clean, is_dirty
+from mindkg.parse.clean import clean, is_dirty, without_tokens
 from mindkg.parse.language import is_foreign, may_be_foreign
 from mindkg.parse.mapped import Mapped
 from mindkg.parse.result import OK, REJECT, ParsedIntention, Stated
@@ -20,13 +20,21 @@ from mindkg.parse.wordings import either, pattern, source, table
 from mindkg.vocabulary import relation_name, relations
 
 _VISIBLE = re.compile(r"[^\W_]")
-_QUESTION = re.compile(r"[^.!?\n]{0,400}\?[\"'”’)]*(?=\s)")
-_BUT = re.compile(r"(?:\b(?:but|however|that said|nevertheless|nonetheless|though|although|still|instead)\b|[.!?]\s|\n)[,\s]*(?:(?:based on|given|judging|considering)[^,]{0,120},\s+)?(?:(?:i (?:would|can|could) (?:say|guess|assume|suggest)|it (?:seems|appears|is likely)|perhaps|maybe|possibly)\s+(?:that\s+)?)?", re.I)
-_HEDGED = re.compile(r"\b(?:if|whether|that|why|how|what)\s+\Z", re.I)
+_QUESTION = re.compile(
+    r"(?:(?:so|and|but|question:?),?\s+)?(?:what|why|how|would|do|does|did|is|are|can|could|which|who|should|given|based|under|for what|if)\b[^!?\n]{0,400}\?[\"'”’)]*(?=\s)",
+    re.I,
+)
+_BUT = re.compile(
+    r"(?:\b(?:but|however|that said|nevertheless|nonetheless|though|although|still|instead)\b|[.!?]\s|\n)[,\s]*(?:(?:based on|given|judging|considering)[^,]{0,120},\s+)?(?:(?:i (?:would|can|could) (?:say|guess|assume|suggest)|it (?:seems|appears|is likely)|perhaps|maybe|possibly)\s+(?:that\s+)?)?",
+    re.I,
+)
+# a wording that a verb follows: "used to", but not "related to"
+_TAKES_VERB = re.compile(
+    r"(?:(?<!elated )(?<!imilar )(?<!elong )(?<!elongs )(?<!elate )\bto|\bcan|\bcould(?: both)?|\bwill)\s*\Z", re.I
+)
 _PLACE = re.compile(r"\s*[\[({<][^\[\](){}<>]*[\])}>]?[\s.]*\Z")
 # any of these may begin or end a turn, or hold an object: then the whole answer is read
 _STRUCTURE = ("<", "{", '["', "[INST", "[/INST", "###", "&lt", "&#")
-
 
 
 def parse_intention(
@@ -60,7 +68,7 @@ def _parse(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
     if m and m.end() < len(raw):
         stop, ended = sentence_end(raw, m.end(), titles)
         at, _ = front.strip_front(raw, m.end(), stop, found=True)
-        if at < stop and not is_dirty(raw[:stop]) and not _structured(raw):
+        if at < stop and raw[stop : stop + 1] != "\n" and not is_dirty(raw[:stop]) and not _structured(raw):
             return _sentence(raw, Mapped(raw), 0, at, stop, ended, True, asked, titles)
     return _whole(raw, asked, titles)
 
@@ -75,7 +83,7 @@ def _whole(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
     view, only_prompt = clean(raw)
     text = view.text
     if not _VISIBLE.search(text):
-        return _rejected("empty")
+        return _rejected("prefix_only" if _VISIBLE.search(without_tokens(raw)) else "empty")
     begin = None if only_prompt else _answer_start(text)
     if begin is None:
         return _rejected("prompt_echo")
@@ -161,10 +169,13 @@ _TOKEN = re.compile(r"[a-z/]+(?:'[a-z]+)?")
 
 def refuses(sentence: str) -> bool:
     """Say whether ``sentence`` declines or cannot tell, in any language."""
-    if sentence.isascii() and _NO.isdisjoint(_TOKEN.findall(sentence.lower())):
+    if not may_be_foreign(sentence) and _NO.isdisjoint(_TOKEN.findall(sentence.lower())):
         return False
     english, foreign = _refusal()
-    return english.search(sentence) is not None or (foreign.search(sentence) is not None and is_foreign(sentence))
+    if english.search(sentence) is not None:
+        return True
+    found = foreign.search(sentence)
+    return found is not None and (found.start() < 3 or is_foreign(sentence))
 
 
 @cache
@@ -211,9 +222,8 @@ def _sentence(
         start = _bare(text, at, stop, asked)
     if found is None and refuses(text[begin:stop]) and front.opening(text, at, stop, asked) is None:
         return _rejected("refusal")
-    infinitive = bool(re.search(r"(?:\bto|\bcan|\bcould(?:\s+both)?|\bwill)\s*\Z", text[max(0, start - 11) : start], re.I)) and start > at or bool(
-        re.match(r"to\s", text[start:stop], re.I)
-    )
+    infinitive = start > at and _TAKES_VERB.search(text, max(0, start - 16), start) is not None
+    infinitive = infinitive or text[start : start + 3].lower() == "to "
     end, cut = tail_end(text, start, stop, infinitive=infinitive, titles=titles)
     first, last = trimmed(text, start, end)
     tail = text[first:last]
@@ -224,7 +234,9 @@ def _sentence(
     if not cut and breaks_off(text, begin, stop, ended):
         return _rejected("truncated")
     span = view.raw_span(raw, first, last)
-    key = canonical(tail, clause=clause, mid_sentence=first > at or bool(re.search(r"\w[^.!?:\n]*\Z", text[begin:first])))
+    key = canonical(
+        tail, clause=clause, mid_sentence=first > at or bool(re.search(r"\w[^.!?:\n]*\Z", text[begin:first]))
+    )
     return ParsedIntention(OK, None, relation, _stated(stated), tail, key, *span)
 
 
@@ -251,7 +263,11 @@ def _endings() -> dict[str, re.Pattern[str]]:
     for name, r in relations().items():
         kept = []
         for phrase in (*r.prefixes, *r.wordings):
-            words = re.sub(r"^(?:they|the person|both|are|have|is|wants)\b\s*|^(?:they|the person)\s+(?:both|are|have|is|wants|could|\s)*", "", phrase).strip()
+            words = re.sub(
+                r"^(?:they|the person|both|are|have|is|wants)\b\s*|^(?:they|the person)\s+(?:both|are|have|is|wants|could|\s)*",
+                "",
+                phrase,
+            ).strip()
             words = re.sub(r"^(?:(?:both|are|have|is)\s+)+", "", words)
             if " " in words and "{" not in words and not words.startswith(("wants", "(wants")):
                 kept.append(source(words))

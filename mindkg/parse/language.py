@@ -17,7 +17,8 @@ def _small_words() -> tuple[frozenset[str], frozenset[str]]:
     language = table()["language"]
     foreign = {w for name, line in language.items() if name != "english" for w in line.split()}
     english = frozenset(language["english"].split())
-    return english, frozenset(foreign - english)
+    # a word of both says nothing
+    return english - foreign, frozenset(foreign - english)
 
 
 # French and Italian words that lean on the next one

@@ -14,8 +14,14 @@ _CHUNK = re.compile(
     r"[\w'’.&/$#%+\"-]+(?:\s+|(?=[^\w\s]|$)))+",
     re.I,
 )
-_DETERMINER = re.compile(r"(?:a|an|the|his|her|their|its|some|two|one|several|many|different\s+\w+|various|pieces?|examples|types|kinds|forms)\b", re.I)
-_VERBAL = re.compile(r"(?:being|getting|looking|going|trying|used|made|found|sold|worn|seen|based|bought|given|shown|held|kept|\w{2,}ed|\w{3,}ing)$", re.I)
+_DETERMINER = re.compile(
+    r"(?:a|an|the|his|her|their|its|some|two|one|several|many|different\s+\w+|various|pieces?|examples|types|kinds|forms)\b",
+    re.I,
+)
+_VERBAL = re.compile(
+    r"(?:being|getting|looking|going|trying|used|made|found|sold|worn|seen|based|bought|given|shown|held|kept|\w{2,}ed|\w{3,}ing)$",
+    re.I,
+)
 _PLURAL = re.compile(r"(?<!ou)(?<!les)(?<!s)s$", re.I)
 
 

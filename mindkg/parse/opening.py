@@ -16,7 +16,10 @@ _FINITE = re.compile(
     r"\b(?P<relative>who|that|which|where|when|whose|what|how|why|if|as|while)\b|(?<![\w-])(?:is|are|was|were|has|have|had|can|could|will|would|may|might|must|should|does|do|wants?|needs?|complements?|offers|provides|serves|shares|likes?|enjoys?|loves?|makes|gives|allows|helps|buys?|bought|goes|comes|fits|works|plays|thought|wanted|liked|needed|prefers?|appreciates?|seeks?|isn['’]t|aren['’]t|cater|provide|serve|represent|belong|appeal)(?![\w-])",
     re.I,
 )
-_BARE = re.compile(r"(?:to|for|as|in|of|by|with|from|on|at|being|having|because of|due to)\s|\w+ing\b(?!\s+(?:is|are|can|and\s+\w+ing\s+are))", re.I)
+_BARE = re.compile(
+    r"(?:to|for|as|in|of|by|with|from|on|at|being|having|because of|due to)\s|\w+ing\b(?!\s+(?:is|are|can|and\s+\w+ing\s+are))",
+    re.I,
+)
 
 
 def _be() -> str:
@@ -38,7 +41,9 @@ def front() -> re.Pattern[str]:
     """Return the boilerplate that begins an answer where it stands at the front."""
     t = table()["boilerplate"]
     because = rf"{either(t['before_because'])}(?=,?\s+(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps)\s+)?(?:because|since|as\s+(?:they|both|the|these|each|it|he|she)|due\s+to|so\s+that)\b)"
-    label = rf"(?:{either(t['labels'])}){_COLON}"
+    subject = r"(?:they|both|these|each|the\s+(?:two|person|buyer|customer|consumer|user))\b"
+    heading = rf"(?!{subject})[\w][\w'’/&,() -]{{1,50}}:\s+(?={subject})"
+    label = rf"(?:{either(t['labels'])}){_COLON}|{heading}"
     # what is most frequent comes first
     return re.compile(
         rf"(?:{either(_filled('anywhere'))}|{either(t['always'])}\b|{because}|{label}|{either(_filled('front'))})", re.I
@@ -49,7 +54,8 @@ def front() -> re.Pattern[str]:
 def connector() -> re.Pattern[str]:
     """Return the words between boilerplate and intention."""
     return re.compile(
-        rf"(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps|maybe)\s+(?=that|because|since|due))?{either(table()['boilerplate']['connectors'])}(?![\w'’-])", re.I
+        rf"(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps|maybe)\s+(?=that|because|since|due))?{either(table()['boilerplate']['connectors'])}(?![\w'’-])",
+        re.I,
     )
 
 
@@ -140,7 +146,8 @@ def _of_products(text: str, start: int, stop: int, asked: str) -> g.Opening | No
 
 # two product names hold none of these
 _SAYS = re.compile(
-    r"\b(?:is|are|was|were|who|they|which|that|has|have|he|she|wants?|can|buyers?|customers?|person|consumers?|people|someone)\b", re.I
+    r"\b(?:is|are|was|were|who|they|which|that|has|have|he|she|wants?|can|buyers?|customers?|person|consumers?|people|someone)\b",
+    re.I,
 )
 _EITHER = re.compile(r"(?:they|both|these|those|each|all)\b", re.I)
 
@@ -179,9 +186,7 @@ def _slots(text: str, at: int, both: bool, is_: bool, asked: str) -> g.Opening |
         verb, kind, tail = "have", "noun", have.end()
     else:
         return None
-    fitting = [
-        s for s in g.slots() if s.verb == verb and (both or not s.both) and s.kind in (kind, "any")
-    ]
+    fitting = [s for s in g.slots() if s.verb == verb and (both or not s.both) and s.kind in (kind, "any")]
     if any(s.relation == asked for s in fitting):
         return g.Opening(asked, "asked", tail)
     for s in sorted(fitting, key=lambda s: s.kind == "any"):

@@ -11,12 +11,16 @@ _NEXT = re.compile(
     r"[.!?…]*[\"'”’)\]]*(?P<end>(?=\s*\Z|\n|\s+[\"'“‘(\[]*(?:[A-ZÀ-ÖØ-Þ]|[a-z][A-Z])|\s+(?:\d{1,2}[.)]|[-*•])\s))"
 )
 _GLUED = re.compile(r"(?<=[a-z][.!?])(?:The|This|These|They|Both|Each|It|In|By)\s")
-_ALWAYS_GOES_ON = re.compile(r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Gen|Sgt|Capt|Lt|Col|Rev|Hon|Mt|Ft|vs|e\.g|i\.e|a\.k\.a|cf|approx|[Nn]os?|[Vv]ol|[Ff]ig|[Aa]rt|[Ee]d|[Mm]od|[Ss]er|[Ss]er)|(?<!\w)(?:St|Ste|Sta))\.\Z")
+_ALWAYS_GOES_ON = re.compile(
+    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Gen|Sgt|Capt|Lt|Col|Rev|Hon|Mt|Ft|vs|e\.g|i\.e|a\.k\.a|cf|approx|[Nn]os?|[Vv]ol|[Ff]ig|[Aa]rt|[Ee]d|[Mm]od|[Ss]er|[Ss]er)|(?<!\w)(?:St|Ste|Sta))\.\Z"
+)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Za-z]\.)+[A-Za-z]|\b[A-Z]|\b(?:Inc|Corp|Ltd|Co|Bros|Assn|Assoc|Jr|Sr|Dept|Univ|Ave|Blvd|Rd|etc|est|et al|Intl|Mfg|Mfr|Tech|Elec|Acc|Accs|Pkg|Qty|Sz|Ph\.D|LLC)"
     r"|(?<=[\d\"”’'/x -])(?:in|ft|yd|yds|ct|cts|oz|lb|lbs|pk|pc|pcs|pkt|cm|mm|gal|qt|pt|tsp|tbsp|sq|min|max|hr|hrs|sec|mg|kg|ml|fl|cu|dia|wt|w|h|l|d|g|m|doz|ea|bx|cs|yr|yrs|mo|mos))\.\Z"
 )
-_NAME_MARK = re.compile(r"(?:[A-Z][A-Z'&-]*\s+[A-Z]{2,}|\b[A-Z]{2,}|\b(?:Yahoo|Jeopardy|Jumanji|Oh|Wham|Go|Play|Hey|Mamma Mia|Yum|Wow|Joe|Guess|Toys))[!?]\Z")
+_NAME_MARK = re.compile(
+    r"(?:[A-Z][A-Z'&-]*\s+[A-Z]{2,}|\b[A-Z]{2,}|\b(?:Yahoo|Jeopardy|Jumanji|Oh|Wham|Go|Play|Hey|Mamma Mia|Yum|Wow|Joe|Guess|Toys))[!?]\Z"
+)
 _OPENER = re.compile(
     r"\s*[\"'“‘(\[]*(?:The|This|These|Those|They|That|There|Their|Both|Each|Additionally|By|In|It|Its|While|One|Two|For|If|People|Customers?|Consumers?|Buyers?|Shoppers?|Users?"
     r"|Moreover|Furthermore|However|As|With|An?|When|Although|Since|His|Her|He|She|Someone|We|You|I|Also|Therefore|Thus|Such|On|At|From|To|Having|Buying|Purchasing|Combining|Together|Overall"

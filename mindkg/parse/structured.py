@@ -63,7 +63,7 @@ def _values(text: str, begin: int) -> Iterator[tuple[str, int, int]]:
 
 def _closing(text: str, at: int, quote: str) -> int:
     """Return where the string that began before ``at`` ends: a quote followed by what may follow a value."""
-    pattern = re.compile(r"(?<!\\)(?:\\\\)*" + quote + r"(?=\s*(?:[,}\]]\s*(?:[\"'}\]{`]|$|\n)|$))")
+    pattern = re.compile(r"(?<!\\)(?:\\\\)*" + quote + r"(?=\s*(?:[,}\]]\s*(?:[\"'}\]{`,]|$|\n)|$))")
     found = pattern.search(text, at)
     return found.end() - 1 if found else len(text)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 
@@ -42,7 +42,7 @@ def _keys(*columns: daft.Series) -> object:
 def parse_tables(
     tables: Mapping[str, daft.DataFrame],
     *,
-    relations: str = "stated",
+    relations: Literal["stated", "asked"] = "stated",
     previous: Mapping[str, daft.DataFrame] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Parsed:
@@ -56,7 +56,10 @@ def parse_tables(
     reused = _reusable(titled, previous) if previous else None
     if reused is not None:
         titled = titled.join(reused.select("generation_id"), on="generation_id", how="anti")
-    parsed = _collect(parse_frame(titled.select("generation_id", *_TITLED), relations=relations), progress)
+    read = tables["generations"].count_rows()
+    new = read - (reused.count_rows() if reused is not None else 0)
+    raw = titled.select("generation_id", *_TITLED)
+    parsed = _collect(parse_frame(raw, relations=relations, rows=new), progress)
     if reused is not None:
         parsed = parsed.concat(reused).collect()
 
@@ -74,10 +77,10 @@ def parse_tables(
             .with_column("heads", lit([]).cast(daft.DataType.list(daft.DataType.string()))),
             "rejects": rejects,
         },
-        read=tables["generations"].count_rows(),
+        read=read,
         kept=kept,
         rejected=parsed.count_rows() - kept,
-        reused=reused.count_rows() if reused is not None else 0,
+        reused=read - new,
     )
 
 
@@ -126,10 +129,10 @@ def _reusable(titled: daft.DataFrame, previous: Mapping[str, daft.DataFrame]) ->
 
 
 def _verdicts(raw: daft.DataFrame) -> daft.DataFrame:
-    """Return the verdicts with each free text read; those that came with a score stay as they are."""
-    scored = raw.where(col("verdict").not_null())
-    texts = raw.where(col("verdict").is_null())
-    read = verdict_frame(texts.select("generation_id", "run_id", "text"))
+    """Return the verdicts with each free text read; those that came with a verdict or a mere score stay as they are."""
+    unread = col("verdict").is_null() & col("text").not_null()
+    scored, texts = raw.where(~unread), raw.where(unread)
+    read = verdict_frame(texts.select("generation_id", "run_id", "text"), rows=texts.count_rows())
     read = read.select("generation_id", "run_id", "verdict", "reason")
     texts = texts.exclude("verdict", "reason").join(read, on=["generation_id", "run_id"])
     return scored.concat(texts.select(*raw.column_names))

@@ -11,9 +11,13 @@ from mindkg.parse.lexicon import is_adjective, words
 from mindkg.parse.wordings import either, source, table
 
 # every alternative begins with one plain character, which the engine can scan for
-_BREAK = re.compile(r";|—|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)")
+_BREAK = re.compile(
+    r";|—|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)"
+)
 _ARTICLE = re.compile(r"(?:an?|the)(?=\s|\Z)", re.I)
-_PARALLEL = re.compile(r"(?:,\s+(?:an?|the)\s[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:an?|the|other|his|her|their|any|some|more)\s", re.I)
+_PARALLEL = re.compile(
+    r"(?:,\s+(?:an?|the)\s[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:an?|the|other|his|her|their|any|some|more)\s", re.I
+)
 _PREPOSITION = r"(?=\s+(?:for|to|by|with|in|as|on|from|of|at|among|into|specifically|especially|primarily|mainly|together|using|around|after|within|throughout|during|and|it|them|their|the|a|an)\b|\s*\Z)"
 _ADVERB = r"(?:(?:\w+ly|often|also|both|all|each|well|best|very|quite|commonly|thus|thereby|hence|more|most|further|even|perhaps|possibly|likely|not|just|then|so)(?:\s+|-))"
 _ING = re.compile(rf"{_ADVERB}{{0,2}}(?P<word>\w+ing)\b(?P<rest>[^,;]*)", re.I)
@@ -46,8 +50,8 @@ def _predicate() -> re.Pattern[str]:
 
     return re.compile(
         rf"(?P<clause>(?:they|he|she|we|you|it|i)(?=\s)|both(?=\s+(?:are|is|have|can|could|of|products|items|offer|provide|share|feature|serve|come|will|may|would|cater|appeal|belong|complement)\b)"
-        rf"|(?:the|a|an|this|these|those|their|each|one|someone|people|many|customers|buyers|consumers|users|such)(?:\s+[\w'’-]+){{0,4}}?\s+(?:are|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have)(?![\w-]))"
-        rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))|(?P<verb>(?:{one('predicate_verb')})(?![\w-])(?!\s+(?:of|and|or|for)\b))"
+        rf"|(?:the|a|an|this|these|those|their|each|one|someone|people|many|customers|buyers|consumers|users|such)(?:\s+(?!who|that|which|where|of|for|to)[\w'’-]+){{0,4}}?\s+(?:are|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have)(?![\w-]))"
+        rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))|(?P<verb>(?:want|need|intend|plan|hope|wish|like|love)\s+to\b|(?:{one('predicate_verb')})(?![\w-])(?!\s+(?:of|and|or|for)\b))"
         rf"|(?P<noun>(?:{one('predicate_noun')}){_OBJECT})|(?P<singular>(?:{one('predicate_singular')})(?![\w-])(?=\s+(?:to|the|a|an|both|that|their|his|her|for|in|with|something|style|quality)\b))"
         rf"|(?P<participle>(?:{one('predicate_participle')})(?=\s+(?:for|to|by|of|in|with|from|as|together|on|at|specifically|using)\b)))",
         re.I,
@@ -63,9 +67,13 @@ def tail_end(text: str, start: int, stop: int, *, infinitive: bool, titles: Sequ
         at, mark = m.start(), m.group().strip()
         if at <= start or not _WORD.search(text, start, at):
             continue
-        if mark == "," or mark in ("and", "or", "and/or"):
+        if mark == "," or mark in ("and", "or", "and/or", "but"):
             after = m.end() + len(text[m.end() : stop]) - len(text[m.end() : stop].lstrip())
-            ends = _comma(text, start, at, after, stop) if mark == "," else _conjunction(text, start, at, after, stop, infinitive)
+            ends = (
+                _comma(text, start, at, after, stop)
+                if mark == ","
+                else _conjunction(text, start, at, after, stop, infinitive)
+            )
         elif mark[0] in "-–—" and m.group() != "—":
             ends = not _in_name(text, at, m.end(), titles)
         else:
@@ -97,7 +105,9 @@ def _item_end(text: str, at: int, stop: int) -> int:
 
 def _before_is_noun(text: str, start: int, at: int) -> bool:
     """Say whether the item before the comma opens with a determiner, as the items of a list do."""
-    item = re.split(r",|\b(?:and|or|for|in|to|of|with|as|on|at|by|including|between)\b", text[start:at], flags=re.I)[-1].strip()
+    item = re.split(r",|\b(?:and|or|for|in|to|of|with|as|on|at|by|including|between)\b", text[start:at], flags=re.I)[
+        -1
+    ].strip()
     return bool(re.match(r"(?:an?|the|his|her|their|its|any|some)\s", item, re.I))
 
 
@@ -113,7 +123,13 @@ def _unknown_participle(text: str, start: int, at: int, after: int, stop: int) -
     if _gerund_list(text, start, at, after, stop):
         return False
     # "hiking boots, running shoes": a gerund before a noun is part of a list, before an object it is not
-    return bool(re.match(r"\s+(?:the|a|an|their|his|her|its|them|it|both|to|for|in|on|with|from|up|any|each|that)\b", m.group("rest"), re.I))
+    return bool(
+        re.match(
+            r"\s+(?:the|a|an|their|his|her|its|them|it|both|to|for|in|on|with|from|up|any|each|that)\b",
+            m.group("rest"),
+            re.I,
+        )
+    )
 
 
 def _conjunction(text: str, start: int, at: int, after: int, stop: int, infinitive: bool) -> bool:
@@ -123,7 +139,11 @@ def _conjunction(text: str, start: int, at: int, after: int, stop: int, infiniti
     kind = m.lastgroup
     said = text[start:at]
     if kind in ("clause", "always"):
-        return not re.search(r"\b(?:that|which|who|where|what|how|between|whether|when)\s+[^,]*$", said, re.I) or kind == "clause" and m.group().lower().startswith(("they", "both", "it ", "the buyer"))
+        return (
+            not re.search(r"\b(?:that|which|who|where|what|how|between|whether|when)\s+[^,]*$", said, re.I)
+            or kind == "clause"
+            and m.group().lower().startswith(("they", "both", "it ", "the buyer"))
+        )
     if kind == "participle":
         before = said.rstrip(" ,").rsplit(None, 1)[-1].lower() if said.strip(" ,") else ""
         return not (before.endswith("ed") or before in words("predicate_participle") or before in ("worn", "made"))
@@ -142,21 +162,25 @@ def _in_name(text: str, at: int, after: int, titles: Sequence[str]) -> bool:
     before = text[:at].rsplit(None, 1)[-1:] or [""]
     behind = text[after:].split(None, 1)[:1] or [""]
     named = before[0][:1].isupper() or before[0][:1].isdigit()
-    return named and (behind[0][:1].isupper() or behind[0][:1].isdigit()) and not re.match(r"(?:The|They|This|These|Both|Each|It|A|An)\b", behind[0])
+    return (
+        named
+        and (behind[0][:1].isupper() or behind[0][:1].isdigit())
+        and not re.match(r"(?:The|They|This|These|Both|Each|It|A|An)\b", behind[0])
+    )
 
 
 _OPEN, _CLOSE = "\"'“‘«([{", "\"'”’»)]}"
 _PAIR = dict(zip(_OPEN, _CLOSE, strict=True))
-_FINAL = ".,;:!…"
+_FINAL = ".,;:!?…"
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the span without outer quotes, white space and final marks."""
     while start < end:
         before = (start, end)
-        while start < end and (text[start].isspace() or text[start] in ".,;:!…*_"):
+        while start < end and (text[start].isspace() or text[start] in ".,;:!?…*_"):
             start += 1
-        while start < end and (text[end - 1].isspace() or _is_final(text, start, end)):
+        while start < end and (text[end - 1].isspace() or text[end - 1] in _FINAL):
             end -= 1
         if start < end and text[start] in "\"'“‘«":
             closing = _PAIR[text[start]]
@@ -165,7 +189,7 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
                 start, end = start + 1, end - 1
             elif closing not in text[start + 1 : end]:
                 start += 1
-        elif start < end and text[end - 1] in "\"”»" and not _opened(text[start : end - 1], text[end - 1]):
+        elif start < end and text[end - 1] in '"”»' and not _opened(text[start : end - 1], text[end - 1]):
             end -= 1
         if (start, end) == before:
             break
@@ -176,14 +200,6 @@ def _opened(text: str, closing: str) -> bool:
     if closing == '"':
         return text.count('"') % 2 == 1 or bool(re.search(r"\d$", text))
     return {"”": "“", "»": "«"}[closing] in text
-
-
-def _is_final(text: str, start: int, end: int) -> bool:
-    if text[end - 1] not in _FINAL:
-        return False
-    if text[end - 1] == "." and end - start > 3 and re.search(r"(?:\b[A-Z]\.)+[A-Z]\.\Z", text[max(start, end - 8) : end]):
-        return False
-    return not (text[end - 1] == "!" and re.search(r"\b[A-Z]{2,}\s+[A-Z]{2,}!\Z", text[max(start, end - 20) : end]))
 
 
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'"})

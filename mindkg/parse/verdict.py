@@ -8,17 +8,22 @@ from typing import Literal
 
 from mindkg.parse.clean import clean
 from mindkg.parse.intention import refuses
-from mindkg.parse.language import is_foreign
+from mindkg.parse.language import is_foreign, may_be_foreign
 from mindkg.parse.result import ParsedVerdict
 from mindkg.parse.structured import booleans
-from mindkg.parse.turns import echo
+from mindkg.parse.turns import echo, markers
 from mindkg.parse.wordings import pattern, table
 
 _VISIBLE = re.compile(r"[^\W_]")
 _FAST = re.compile(r"(Yes|No)(?:\Z|(?=[.,!;:](?:[ \n]|\Z)))")
-_FIELD = re.compile(r"^(?:final[ _]?)?(?:answer|verdict|output|decision|result|response|label|judge?ment|prediction|encourage[sd]?|would_encourage.*|yes_or_no|choice|value|agree(?:ment)?|would_buy.*|buy_both|is_.*|accept(?:ed)?)$", re.I)
-_TAGGED = re.compile(r"<(answer|verdict|output|decision|result|response|final_answer|final)>\s*(.*?)\s*(?:</\1>|\Z)", re.I | re.S)
-_STRUCTURE = re.compile(r"[{<]|\[/?INST|###|assistant:|answer:", re.I)
+_FIELD = re.compile(
+    r"^(?:final[ _]?)?(?:answer|verdict|output|decision|result|response|label|judge?ment|prediction|encourage[sd]?|would_encourage.*|yes_or_no|choice|value|agree(?:ment)?|would_buy.*|buy_both|is_.*|accept(?:ed)?)$",
+    re.I,
+)
+_TAGGED = re.compile(
+    r"<(answer|verdict|output|decision|result|response|final_answer|final)>\s*(.*?)\s*(?:</\1>|\Z)", re.I | re.S
+)
+_SIGNS = ("{", "<", "&lt", "[INST", "[/INST", "###")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 _LEAD = re.compile(r"[\s\"'“”‘’*_#>()\[\]`.,:;!-]*")
 _GOES_ON = re.compile(r"[\s\"'”’*_)\]]*(?:\Z|[.,!;:\n–—-]|\s)")
@@ -33,7 +38,10 @@ def parse_verdict(text: str) -> ParsedVerdict:
     (ParsedVerdict(verdict='yes', reason='start'), ParsedVerdict(verdict='unparsable', reason='hedge'))
     """
     fast = _FAST.match(text)
-    if fast and not _STRUCTURE.search(text) and (len(text) < 8 or not is_foreign(text[fast.end() : 200])):
+    if fast and not any(sign in text for sign in _SIGNS) and (":" not in text or markers().search(text) is None):
+        behind = text[fast.end() : 200]
+        if may_be_foreign(behind) and is_foreign(text):
+            return _unparsable("wrong_language")
         return _verdict(fast.group(1).lower() == "yes", "start")
     return _read(text)
 
@@ -65,7 +73,9 @@ def _read(raw: str) -> ParsedVerdict:
 def _field(raw: str) -> ParsedVerdict | None:
     """Return the verdict in the answer field of an object, where there is one."""
     fields = booleans(raw) if "{" in raw else {}
-    named = [v for k, v in fields.items() if _FIELD.match(k.strip())] or (list(fields.values()) if len(fields) == 1 else [])
+    named = [v for k, v in fields.items() if _FIELD.match(k.strip())] or (
+        list(fields.values()) if len(fields) == 1 else []
+    )
     for value in (*named, *(v for v in fields.values() if isinstance(v, bool))):
         if isinstance(value, bool):
             return _verdict(value, "json")
@@ -83,7 +93,10 @@ def _beyond_echo(text: str) -> str:
     if last is None:
         return text
     if re.compile(r"for example, the output should be", re.I).match(text, last.start()):
-        m = re.compile(r"for example, the output should be\s+[\"'“]?yes,?\s*(?:\.\.\.|…)?[\"'”]?\s+or\s+[\"'“]?no,?\s*(?:\.\.\.|…)?[\"'”.]*", re.I).match(text, last.start())
+        m = re.compile(
+            r"for example, the output should be\s+[\"'“]?yes,?\s*(?:\.\.\.|…)?[\"'”]?\s+or\s+[\"'“]?no,?\s*(?:\.\.\.|…)?[\"'”.]*",
+            re.I,
+        ).match(text, last.start())
         return text[m.end() :] if m else text[last.end() :]
     mark = re.compile(r"[.?!](?=\s|\Z)|\n").search(text, last.end())
     return text[mark.end() :] if mark else ""
@@ -132,7 +145,21 @@ def _is_determiner(text: str, no: re.Match[str]) -> bool:
     return word[0].islower() and word.lower() not in _determiner_exceptions()
 
 
-_ALONE = frozenset(["sure", "likely", "probably", "true", "correct", "positive", "indeed", "totally", "most likely", "very likely", "most probably"])
+_ALONE = frozenset(
+    [
+        "sure",
+        "likely",
+        "probably",
+        "true",
+        "correct",
+        "positive",
+        "indeed",
+        "totally",
+        "most likely",
+        "very likely",
+        "most probably",
+    ]
+)
 
 
 def _plain_yes(text: str, yes: re.Match[str]) -> bool:
@@ -155,7 +182,12 @@ def _decide(text: str) -> ParsedVerdict:
         return _verdict(last == "yes", "end")
     if inside := _inside(text):
         return _verdict(inside == "yes", "statement")
-    if first == "hedge" or _pattern("hedges").search(text) and not _pattern("stance_yes").search(text) and not _pattern("stance_no").search(text):
+    if (
+        first == "hedge"
+        or _pattern("hedges").search(text)
+        and not _pattern("stance_yes").search(text)
+        and not _pattern("stance_no").search(text)
+    ):
         return _unparsable("hedge")
     stance = _stance(text)
     if stance:
@@ -179,7 +211,12 @@ def _inside(text: str) -> Literal["yes", "no"] | None:
 
 def _is_noun_behind(text: str, at: int) -> bool:
     behind = _NO_NOUN.match(text, at)
-    return bool(behind) and behind is not None and behind.group("next")[0].islower() and behind.group("next").replace("’", "'") not in _determiner_exceptions()
+    return (
+        bool(behind)
+        and behind is not None
+        and behind.group("next")[0].islower()
+        and behind.group("next").replace("’", "'") not in _determiner_exceptions()
+    )
 
 
 def _stance(text: str) -> Literal["yes", "no"] | None:

@@ -29,7 +29,7 @@ def source(phrase: str) -> str:
     """
     out = re.sub(r"(?<!\\)\((?!\?)", "(?:", phrase)
     out = out.replace("'", "['’]").replace("…", _SOME)
-    return re.sub(r" (?![?*+)|{])", r"\\s+", out)
+    X
 
 
 def either(phrases: Iterable[str]) -> str:
