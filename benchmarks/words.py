@@ -131,11 +131,14 @@ def nouns() -> pa.Array:
     return sums.sort_by([("count_sum", "descending"), ("instance", "ascending")])["instance"].combine_chunks()
 
 
-def zipf(random: np.random.Generator, rows: int, ranks: int, shift: float) -> npt.NDArray[np.int64]:
+Ranks = npt.NDArray[np.int64]
+
+
+def zipf(random: np.random.Generator, rows: int, ranks: int, shift: float) -> Ranks:
     """Return ``rows`` ranks below ``ranks``, by the law of Zipf and Mandelbrot: frequency ~ 1 / (rank + ``shift``)."""
     spread = np.log((ranks + shift) / shift)
     drawn = shift * (np.exp(random.random(rows) * spread) - 1)
-    ranked: npt.NDArray[np.int64] = np.minimum(drawn.astype(np.int64), ranks - 1)
+    ranked: Ranks = np.minimum(drawn.astype(np.int64), ranks - 1)
     return ranked
 
 
@@ -143,6 +146,11 @@ def pick(random: np.random.Generator, choices: pa.Array | tuple[str, ...], rows:
     """Return ``rows`` of ``choices``, each as likely as the other."""
     array = choices if isinstance(choices, pa.Array) else pa.array(choices)
     return array.take(pa.array(random.integers(0, len(array), rows)))
+
+
+def pick_number(random: np.random.Generator, choices: tuple[int, ...], rows: int) -> Ranks:
+    """Return ``rows`` of ``choices``, each as likely as the other."""
+    return np.array(choices, np.int64)[random.integers(0, len(choices), rows)]
 
 
 def join(*parts: pa.Array | str) -> pa.Array:
