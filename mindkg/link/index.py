@@ -23,7 +23,7 @@ def buckets(labels: pa.Array) -> npt.NDArray[np.uint8]:
     """Return the bucket, 0 to 63, of each string of ``labels``: a hash of its length and its first and last 8 bytes.
 
     >>> buckets(pa.array(["cable", "usb cable"])).tolist()
-    [37, 38]
+    [18, 59]
     """
     if len(labels) == 0:
         return np.empty(0, np.uint8)

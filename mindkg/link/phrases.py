@@ -196,7 +196,9 @@ def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> 
             if tags[first] in "o#" or words[first] in stops("modifier") or (stop and first == end - 1):
                 continue
             front = words[first : end - 1]
-            yield first, end, " ".join((*front, words[end - 1])), " ".join((*front, head))
+            singular = " ".join((*front, head))
+            if singular not in stops("head"):
+                yield first, end, " ".join((*front, words[end - 1])), singular
 
 
 @cache

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 EPSILON: Final = 1e-4
 """Every pair is taken to have been seen this often besides."""
 
-SPREAD: Final = 5
+SPREAD: Final = 10
 """Instances of a concept that is more than a slip of the pen."""
 
-SHARE: Final = 0.1
+SHARE: Final = 0.2
 """Share of an instance's best count below which a concept of it is taken for noise."""
 
 
