@@ -25,11 +25,11 @@ def source(phrase: str) -> str:
     """Return the regular expression of one phrase in the notation that ontology/wordings.toml explains.
 
     >>> source("they (are )?used")
-    'they\\\\s+(?:are\\\\s+)?used'
+    'they\\\\s(?:are\\\\s)?used'
     """
     out = re.sub(r"(?<!\\)\((?!\?)", "(?:", phrase)
     out = out.replace("'", "['’]").replace("…", _SOME)
-    X
+    return re.sub(r" (?![?*+{])", r"\\s", out)
 
 
 def either(phrases: Iterable[str]) -> str:
