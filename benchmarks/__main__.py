@@ -52,17 +52,18 @@ def main() -> None:
     half = _place(work, options.fraction / 2, options.seed)
     try:
         found = [*startup(), *stages(place), *engines(place), *whole(place, half)]
-        if not options.no_queries:
-            found += queries.lines(place.kb, options.timeout, _say)
+        asked = [] if options.no_queries else list(queries.answers(place.kb, options.timeout, _say))
     finally:
         for used in (place, half):
             shutil.rmtree(used.folder, ignore_errors=True)
     _say("")
     print(f"fraction {options.fraction:g} of MIND's size, {_machine()}\n")
     print(table(found))
+    if asked:
+        print(f"\n{table(asked)}")
     if options.json:
-        rows = [{"what": line.what, "ratio": line.ratio, **asdict(line.measured)} for line in found]
-        Path(options.json).write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        figures = {"fraction": options.fraction, "lines": list(map(asdict, found)), "queries": list(map(asdict, asked))}
+        Path(options.json).write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def startup() -> list[Line]:

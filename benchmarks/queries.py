@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.measure import run
-from benchmarks.report import Line, slower
+from benchmarks.report import Answer
 
 if TYPE_CHECKING:
     from mindkg.queries import CatalogueQuery
@@ -18,20 +19,16 @@ if TYPE_CHECKING:
 ENGINES: Final = ("ladybug", "oxigraph")
 
 
-def lines(kb: Path, timeout: float, say: Callable[[str], None]) -> Iterator[Line]:
-    """Yield one line for each query and engine; a query that takes longer than ``timeout`` seconds is stopped."""
+def answers(kb: Path, timeout: float, say: Callable[[str], None]) -> Iterator[Answer]:
+    """Yield each query with what both engines took; one that takes longer than ``timeout`` seconds is stopped."""
     from mindkg.queries import catalogue
 
     known = busiest(kb)
     for name, query in catalogue().items():
+        say(f"query {name}")
         values = _values(query, known)
-        took = {}
-        for engine in ENGINES:
-            say(f"query {name} in {engine}")
-            took[engine] = run("query", kb=kb, engine=engine, name=name, values=values, timeout=timeout)
-        yield Line(f"query {name}, ladybug", took["ladybug"], "rows")
-        ratio = slower(took["oxigraph"], took["ladybug"])
-        yield Line(f"query {name}, oxigraph", took["oxigraph"], "rows", "ladybug", ratio)
+        took = [run("query", kb=kb, engine=engine, name=name, values=values, timeout=timeout) for engine in ENGINES]
+        yield Answer(name, *took)
 
 
 def busiest(kb: Path) -> dict[str, str]:
@@ -44,15 +41,24 @@ def busiest(kb: Path) -> dict[str, str]:
         read = pq.read_table(folder / f"{table}.parquet", columns=list(names))
         return pa.chunked_array([chunk for name in names for chunk in read[name].chunks], pa.string())
 
-    products = _most(column("cobuys", "product_a", "product_b"), 2)
+    pairs = pq.read_table(folder / "cobuys.parquet", columns=["product_a", "product_b"])
+    product = _most(column("cobuys", "product_a", "product_b"))
+    partners = pairs.filter(pc.equal(pairs["product_a"], product))["product_b"].to_pylist()
+    partners += pairs.filter(pc.equal(pairs["product_b"], product))["product_a"].to_pylist()
+    # of the concepts and intentions those that most queries have an answer for
+    ends = pc.unique(column("hypernyms", "hypernym"))
+    between = pc.unique(column("hypernyms", "concept").filter(pc.is_in(column("hypernyms", "concept"), ends)))
+    mentioned = column("mentions", "concept")
+    stated = column("assertions", "intention_id")
+    linked = stated.filter(pc.is_in(stated, pc.unique(column("mentions", "intention_id"))))
     evidence = pq.read_table(folder / "evidence.parquet", columns=["assertion_id", "generation_id", "run_id"])
     return {
-        "product": products[0],
-        "product_a": products[0],
-        "product_b": products[-1],
-        "concept": _most(column("mentions", "concept"))[0],
-        "intention": _most(column("assertions", "intention_id"))[0],
-        "cobuy": _most(column("assertions", "cobuy_id"))[0],
+        "product": product,
+        "product_a": product,
+        "product_b": partners[0],
+        "concept": _most(mentioned.filter(pc.is_in(mentioned, between))),
+        "intention": _most(linked),
+        "cobuy": _most(column("assertions", "cobuy_id")),
         "assertion": evidence["assertion_id"][0].as_py(),
         "generation": evidence["generation_id"][0].as_py(),
         "run": evidence["run_id"][0].as_py(),
@@ -60,10 +66,9 @@ def busiest(kb: Path) -> dict[str, str]:
     }
 
 
-def _most(column: pa.ChunkedArray, many: int = 1) -> list[str]:
+def _most(column: pa.ChunkedArray) -> str:
     counts = pa.table({"value": column}).group_by("value").aggregate([("value", "count")])
-    ordered = counts.sort_by([("value_count", "descending"), ("value", "ascending")])
-    return [str(value) for value in ordered["value"].slice(0, many).to_pylist()]
+    return str(counts.sort_by([("value_count", "descending"), ("value", "ascending")])["value"][0])
 
 
 def _values(query: CatalogueQuery, known: dict[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.measure import Measured
 
 HEAD = ("what", "rows", "unit", "seconds", "cpu s", "rows/s", "peak MB", "compared with", "ratio", "to reach")
+QUERY_HEAD = ("query", "rows", "ladybug s", "oxigraph s", "oxigraph to ladybug")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,22 @@ class Line:
         )
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a query of the catalogue took in both engines."""
+
+    query: str
+    ladybug: Measured
+    oxigraph: Measured
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the cells of the line, in the order of QUERY_HEAD."""
+        both = (self.ladybug, self.oxigraph)
+        times = (m.error[:40] or f"{m.seconds:.2f}" for m in both)
+        ratio = f"{self.oxigraph.seconds / self.ladybug.seconds:.1f} ×" if not any(m.error for m in both) else ""
+        return (self.query, f"{self.ladybug.rows:,}", *times, ratio)
+
+
 def faster(ours: Measured, theirs: Measured) -> str:
     """Return how many times the baseline's rate ours is."""
     return f"{ours.rate / theirs.rate:.1f} × its rate" if ours.rate and theirs.rate else ""
@@ -53,11 +70,12 @@ def slower(ours: Measured, theirs: Measured) -> str:
     return f"{ours.seconds / theirs.seconds:.2f} × its time" if ours.seconds and theirs.seconds else ""
 
 
-def table(lines: Sequence[Line]) -> str:
+def table(lines: Sequence[Line] | Sequence[Answer]) -> str:
     """Return ``lines`` as a Markdown table whose columns stand under each other."""
-    rows = [HEAD, *(line.cells() for line in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    right = {1, 3, 4, 5, 6}
+    head = QUERY_HEAD if lines and isinstance(lines[0], Answer) else HEAD
+    rows = [head, *(line.cells() for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    right = {column for column, name in enumerate(head) if name in _NUMBERS}
 
     def show(row: Sequence[str]) -> str:
         cells = (
@@ -67,6 +85,9 @@ def table(lines: Sequence[Line]) -> str:
 
     rule = "|".join(("-" * (w + 1) + ":") if i in right else "-" * (w + 2) for i, w in enumerate(widths))
     return "\n".join([show(rows[0]), f"|{rule}|", *map(show, rows[1:])])
+
+
+_NUMBERS = {"rows", "seconds", "cpu s", "rows/s", "peak MB", "ladybug s", "oxigraph s"}
 
 
 def _megabytes(size: int) -> str:

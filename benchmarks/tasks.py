@@ -29,19 +29,19 @@ def stage(name: str, answers: str, isa: str, kb: str) -> Done:
     from mindkg import pipeline
 
     after = (*pipeline.STAGES, None)[pipeline.STAGES.index(name) + 1]
-    done, begun = 0, 0.0
+    done, whole, begun = 0, 0, 0.0
 
     def progress(stage: str, rows: int, total: int | None) -> None:
-        nonlocal done, begun
+        nonlocal done, whole, begun
         if stage == after:
             raise _NextStageError
         if stage == name:
             begun = begun or time.perf_counter()
-            done += max(rows, 0)
+            done, whole = done + max(rows, 0), total or whole
 
     with contextlib.suppress(_NextStageError):
         pipeline.build([answers], kb, isa=isa, progress=progress)
-    return Done(done, time.perf_counter() - begun)
+    return Done(whole or done, time.perf_counter() - begun)
 
 
 def parse_texts(kb: str) -> Done:
