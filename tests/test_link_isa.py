@@ -205,14 +205,14 @@ def test_wordnet_script_weighs_senses_and_steps(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         wordnet.main([str(tmp_path), str(tmp_path / folder)])
     lines = gzip.decompress((tmp_path / "a" / "isa.tsv.gz").read_bytes()).decode().splitlines()
-    # cable: made thing 4 * (5 + 1) / 2 = 12 against telegram (1 + 1) / 1 = 2
+    # cable: made thing 10 * (5 + 1) / 2 = 30 against telegram (1 + 1) / 1 = 2
     assert lines == [
-        "conductor\tcable\t771",
-        "device\tcable\t429",
+        "conductor\tcable\t844",
+        "device\tcable\t469",
         "device\tconductor\t1000",
         "device\twire\t1000",
-        "message\tcable\t143",
-        "wire\tcable\t86",
+        "message\tcable\t62",
+        "wire\tcable\t94",
     ]
     words = gzip.decompress((tmp_path / "a" / "words.tsv.gz").read_bytes()).decode()
     assert words == "cable\t8\t4\t0\t0\n"

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 _SMALL: Final = 5_000
 """Texts below which worker processes cost more than they bring."""
 
-_OWN_FORM: Final = 0.1
-"""A plural is looked up as it stands if it has this share of its singular's counts: "glasses" are not "glass"."""
-
 Ints = npt.NDArray[np.int64]
 
 
@@ -193,7 +190,7 @@ def _choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str]) -> tuple[t
     total = np.zeros(len(forms.dictionary), np.int64)
     total[row_code] = rows["total"].to_numpy()
     own, lemma_code = codes[: len(owner)], codes[len(owner) :]
-    code = np.where(total[own] >= np.maximum(1, _OWN_FORM * total[lemma_code]), own, lemma_code)
+    code = np.where(total[lemma_code] > 0, lemma_code, own)
     found = np.flatnonzero(total[code] > 0)
     _, where = np.unique(np.array(owner, np.int64)[found], return_index=True)
     best = found[where]

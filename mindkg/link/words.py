@@ -62,6 +62,11 @@ def prepositional_to(before: str) -> bool:
 
 
 @cache
+def _plural_only() -> frozenset[str]:
+    return frozenset(word for word, of in table(_HERE / "closed.tsv") if of == "plural_only")
+
+
+@cache
 def _before_to() -> frozenset[str]:
     return frozenset(word for word, of in table(_HERE / "closed.tsv") if of == "before_to")
 
@@ -105,6 +110,8 @@ class Words:
         return v / max(n + v, 1)
 
     def _singular(self, word: str) -> str:
+        if word in _plural_only():
+            return word
         if word in self._plurals:
             return self._plurals[word]
         if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
@@ -125,7 +132,10 @@ class Words:
         own = self._parts.get(word)
         if word.endswith("ing") and base[1] and (lemma != word or self._lemma.get(word)):
             return GERUND if own and own[0] and own[0] >= own[2] else PRESENT
-        if (word.endswith("ed") or word in self._past) and (own is None or not own[0]):
+        verb = (
+            self._parts.get(self._past.get(word, lemma), (1, 0, 0, 0))[1] if word != lemma or word in self._past else 0
+        )
+        if (word.endswith("ed") or word in self._past) and (own is None or 3 * own[0] < max(verb, 1)):
             if own and own[2] > 1 and own[2] >= own[1]:
                 return ADJECTIVE
             return PARTICIPLE if (self._past.get(word) or base[1]) else ADJECTIVE
