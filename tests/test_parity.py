@@ -218,3 +218,8 @@ def test_a_broken_pair_is_an_error(tmp_path: Path, rq: str | None, cypher: str |
             (tmp_path / f"q{suffix}").write_text(text)
     with pytest.raises(QueryError, match=message):
         catalogue(tmp_path)
+
+
+def test_the_list_in_the_documentation_is_the_catalogue() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "queries.md").read_text("utf-8")
+    assert text.endswith(reference()), "write mindkg.queries.reference() to the end of docs/queries.md"
