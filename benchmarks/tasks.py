@@ -46,9 +46,8 @@ def stage(name: str, answers: str, isa: str, kb: str) -> Done:
 
 def parse_texts(kb: str) -> Done:
     """Raw texts to typed intentions, without the tables that are made from them."""
-    from mindkg.parse.bulk import parse_frame
-
     from mindkg.engine import daft, read_parquet
+    from mindkg.parse.bulk import parse_frame
 
     tables = {name: read_parquet(next((Path(kb) / "tables" / name).glob("[!.]*"))) for name in _PARSED}
     products, pairs = tables["products"], tables["cobuys"]
