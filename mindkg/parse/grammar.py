@@ -69,11 +69,12 @@ class Grammar:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What the front of a sentence states: the relation, how, and where the tail begins."""
+    """What the front of a sentence states: the relation, how, and where the tail begins; ``general``: by a slot."""
 
     relation: str
     stated: str
     tail: int
+    general: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from mindkg.parse.sentence import sentence_end
 from mindkg.parse.tail import canonical, tail_end, trimmed
 from mindkg.parse.truncation import breaks_off
 from mindkg.parse.turns import echo, markers
-from mindkg.parse.wordings import either, pattern, source, table
+from mindkg.parse.wordings import either, pattern, source
 from mindkg.vocabulary import relation_name, relations
 
 _VISIBLE = re.compile(r"[^\W_]")
@@ -108,11 +108,10 @@ def _answer_start(text: str) -> int | None:
     """Return where the answer begins behind an echoed prompt (0 without one), or None where only the prompt stands."""
     if front.front().match(text):
         return 0
-    last = None
-    for last in echo().finditer(text):
-        pass
-    if last is None:
+    echoes = list(echo().finditer(text))
+    if not echoes:
         return 0
+    last = echoes[-1]
     end = _start_with().match(text, last.start())
     if end is None:
         mark = re.compile(r"[.?!:]+[\"'”]*(?=\s|\Z)|\n").search(text, last.end())
@@ -160,9 +159,69 @@ def _refusal() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 # no English refusal lacks all of these
 _NO = frozenset(
-    "sorry apologize apologise apologies not no none null nil n/a na nothing unable unclear unknown unfortunately uncertain unsure undefined undetermined unlikely"
-    " can't cannot couldn't don't won't isn't doesn't aren't didn't wouldn't impossible difficult hard challenging tough insufficient ai artificial language please"
-    " kindly policy policies guidelines content decline declining refuse refrain regrettably without beyond outside idk indeterminate incapable blurry missing rarely neither".split()
+    [
+        "sorry",
+        "apologize",
+        "apologise",
+        "apologies",
+        "not",
+        "no",
+        "none",
+        "null",
+        "nil",
+        "n/a",
+        "na",
+        "nothing",
+        "unable",
+        "unclear",
+        "unknown",
+        "unfortunately",
+        "uncertain",
+        "unsure",
+        "undefined",
+        "undetermined",
+        "unlikely",
+        "can't",
+        "cannot",
+        "couldn't",
+        "don't",
+        "won't",
+        "isn't",
+        "doesn't",
+        "aren't",
+        "didn't",
+        "wouldn't",
+        "impossible",
+        "difficult",
+        "hard",
+        "challenging",
+        "tough",
+        "insufficient",
+        "ai",
+        "artificial",
+        "language",
+        "please",
+        "kindly",
+        "policy",
+        "policies",
+        "guidelines",
+        "content",
+        "decline",
+        "declining",
+        "refuse",
+        "refrain",
+        "regrettably",
+        "without",
+        "beyond",
+        "outside",
+        "idk",
+        "indeterminate",
+        "incapable",
+        "blurry",
+        "missing",
+        "rarely",
+        "neither",
+    ]
 )
 _TOKEN = re.compile(r"[a-z/]+(?:'[a-z]+)?")
 
@@ -188,7 +247,7 @@ def _beyond_refusal(text: str, at: int, stop: int, asked: str) -> int | str | No
     if front.opening(text, at, stop, asked) is not None:
         return None
     sentence = text[at:stop]
-    refused = refuses(sentence) or refuses(text[at : at + 300].split("\n")[0]) and is_foreign(sentence)
+    refused = refuses(sentence)
     if not refused and is_foreign(sentence):
         return "wrong_language"
     off, co_buy = _off_topic()
@@ -234,9 +293,8 @@ def _sentence(
     if not cut and breaks_off(text, begin, stop, ended):
         return _rejected("truncated")
     span = view.raw_span(raw, first, last)
-    key = canonical(
-        tail, clause=clause, mid_sentence=first > at or bool(re.search(r"\w[^.!?:\n]*\Z", text[begin:first]))
-    )
+    # makers are names, even those that are words as well (Fossil, Guess)
+    key = canonical(tail, clause=clause, named=relation == "createdBy" and first > at)
     return ParsedIntention(OK, None, relation, _stated(stated), tail, key, *span)
 
 

@@ -120,9 +120,12 @@ def _repeated(text: str, at: int, stop: int) -> int | None:
 
 def _once(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
     # "they" and "both" may stand for products and for buyers, "the person" only for a buyer
-    if _EITHER.match(text, start):
-        return _of_products(text, start, stop, asked) or _of_person(text, start, stop, asked)
-    return _of_person(text, start, stop, asked) or _of_products(text, start, stop, asked)
+    if not _EITHER.match(text, start):
+        return _of_person(text, start, stop, asked) or _of_products(text, start, stop, asked)
+    found = _of_products(text, start, stop, asked)
+    if found is None or found.general:
+        found = _of_person(text, start, stop, asked) or found
+    return found
 
 
 def _of_person(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
@@ -188,10 +191,10 @@ def _slots(text: str, at: int, both: bool, is_: bool, asked: str) -> g.Opening |
         return None
     fitting = [s for s in g.slots() if s.verb == verb and (both or not s.both) and s.kind in (kind, "any")]
     if any(s.relation == asked for s in fitting):
-        return g.Opening(asked, "asked", tail)
+        return g.Opening(asked, "asked", tail, general=True)
     for s in sorted(fitting, key=lambda s: s.kind == "any"):
         if not s.where_asked:
-            return g.Opening(s.relation, "retyped", tail)
+            return g.Opening(s.relation, "retyped", tail, general=True)
     return None
 
 

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from functools import cache
 
 from mindkg.parse.lexicon import is_adjective, words
-from mindkg.parse.wordings import either, source, table
+from mindkg.parse.wordings import either, table
+from mindkg.resources import data_folder
 
 # every alternative begins with one plain character, which the engine can scan for
 _BREAK = re.compile(
     r";|—|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)"
 )
-_ARTICLE = re.compile(r"(?:an?|the)(?=\s|\Z)", re.I)
+# "the" before a capital is a name, which a comma may introduce
+_ARTICLE = re.compile(r"(?:[Aa]n?|[Tt]he(?!\s[A-Z]))(?=\s|\Z)")
 _PARALLEL = re.compile(
     r"(?:,\s+(?:an?|the)\s[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:an?|the|other|his|her|their|any|some|more)\s", re.I
 )
@@ -25,7 +27,10 @@ _LIST_OF_ING = re.compile(r"(?:,\s+[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:\w+ly\s+)?
 _GERUND_BEFORE = re.compile(r"(?:^|[\s,])\w{2,}ing\b[^,;]*$", re.I)
 _WORD = re.compile(r"[^\W_][\w'’-]*")
 _OBJECT = r"(?=\s+(?:the|a|an|their|his|her|your|its|both|each|different|similar|various|with|well|users?|people|together|multiple|any|all|one|that|those|seamlessly|perfectly|nicely|as|into|customers?|children|individuals?|everyone|someone|it|them|him)\b)"
-_INFINITIVE = re.compile(r"\bto\s+(?:\w+ly\s+)?[a-z]+\b", re.I)
+_INFINITIVE = re.compile(
+    r"(?<!ater )(?<!aters )(?<!ppeal )(?<!ppeals )(?<!elated )(?<!imilar )(?<!elong )(?<!due )(?<!tered )\bto\s+(?:\w+ly\s+)?[a-z]+\b",
+    re.I,
+)
 
 
 @cache
@@ -139,10 +144,8 @@ def _conjunction(text: str, start: int, at: int, after: int, stop: int, infiniti
     kind = m.lastgroup
     said = text[start:at]
     if kind in ("clause", "always"):
-        return (
-            not re.search(r"\b(?:that|which|who|where|what|how|between|whether|when)\s+[^,]*$", said, re.I)
-            or kind == "clause"
-            and m.group().lower().startswith(("they", "both", "it ", "the buyer"))
+        return not re.search(r"\b(?:that|which|who|where|what|how|between|whether|when)\s+[^,]*$", said, re.I) or (
+            kind == "clause" and m.group().lower().startswith(("they", "both", "it ", "the buyer"))
         )
     if kind == "participle":
         before = said.rstrip(" ,").rsplit(None, 1)[-1].lower() if said.strip(" ,") else ""
@@ -206,27 +209,38 @@ _STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": 
 _LEADING = re.compile(r"(?:an?|the)\s+(?=\S)", re.I)
 
 
-def canonical(tail: str, *, clause: bool, mid_sentence: bool) -> str:
+def canonical(tail: str, *, clause: bool, named: bool = False) -> str:
     """Return the text that the key of an intention is made of.
 
-    >>> canonical("A USB cable", clause=False, mid_sentence=True), canonical("Outdoor fun", clause=False, mid_sentence=False)
+    ``clause`` says that the tail has a subject of its own, ``named`` that it is expected to be a name.
+
+    >>> canonical("A USB cable", clause=False), canonical("Outdoor fun", clause=False)
     ('USB cable', 'outdoor fun')
     """
     text = unicodedata.normalize("NFC", tail).translate(_STRAIGHT)
     if not clause:
+        # a capital behind "the" belongs to a name
+        named = named or re.match(r"the\s+[A-Z]", text) is not None
         while m := _LEADING.match(text):
             text = text[m.end() :]
             if not (text[:2].lower() == "a " or text[:3].lower() == "an " or text[:4].lower() == "the "):
                 break
     word = _WORD.match(text)
-    if word and text[0].isupper() and not _is_name(word.group(), mid_sentence):
+    if word and text[0].isupper() and not named and not _is_name(text, word.group(), word.end()):
         text = text[0].lower() + text[1:]
     return text
 
 
-def _is_name(word: str, mid_sentence: bool) -> bool:
-    if word == "I" or any(c.isupper() for c in word[1:]) or any(c.isdigit() for c in word):
+@cache
+def _common() -> frozenset[str]:
+    return frozenset((data_folder("ontology") / "common-words.txt").read_text(encoding="utf-8").split())
+
+
+def _is_name(text: str, word: str, end: int) -> bool:
+    """Say whether the capital of the first word belongs to it: a name, or not a word that is mostly written small."""
+    if word == "I" or any(c.isupper() or c.isdigit() for c in word[1:]):
         return True
-    if len(word) == 1:
-        return word not in ("A",)
-    return mid_sentence
+    if text[end + 1 : end + 2].isupper() and text[end : end + 1] in " &":
+        return True
+    stem = re.split(r"[-'’]", word.lower(), maxsplit=1)[0]
+    return stem not in _common() and stem != "a"

@@ -87,11 +87,10 @@ def _field(raw: str) -> ParsedVerdict | None:
 
 
 def _beyond_echo(text: str) -> str:
-    last = None
-    for last in echo().finditer(text):
-        pass
-    if last is None:
+    echoes = list(echo().finditer(text))
+    if not echoes:
         return text
+    last = echoes[-1]
     if re.compile(r"for example, the output should be", re.I).match(text, last.start()):
         m = re.compile(
             r"for example, the output should be\s+[\"'“]?yes,?\s*(?:\.\.\.|…)?[\"'”]?\s+or\s+[\"'“]?no,?\s*(?:\.\.\.|…)?[\"'”.]*",
@@ -182,9 +181,8 @@ def _decide(text: str) -> ParsedVerdict:
         return _verdict(last == "yes", "end")
     if inside := _inside(text):
         return _verdict(inside == "yes", "statement")
-    if (
-        first == "hedge"
-        or _pattern("hedges").search(text)
+    if first == "hedge" or (
+        _pattern("hedges").search(text)
         and not _pattern("stance_yes").search(text)
         and not _pattern("stance_no").search(text)
     ):
