@@ -50,7 +50,7 @@ def parse_frame(
 
 
 def verdict_frame(frame: daft.DataFrame, *, rows: int | None = None) -> daft.DataFrame:
-    """Return ``frame`` (generation_id, run_id, text) with the columns verdict and reason, as ``parse_verdict`` gives."""
+    """Return ``frame`` (generation_id, run_id, text) with verdict and reason, as ``parse_verdict`` gives."""
     read = _workers(_verdicts, _VERDICT, rows)
     return _with_fields(frame, read(daft.col("text")), ["generation_id", "run_id", "text"], _VERDICT)
 

@@ -9,42 +9,73 @@ from functools import cache
 from mindkg.parse.wordings import source
 from mindkg.vocabulary import relations
 
-_ADVERB = r"(?:\w+ly|often|also|well|just|too|very|quite|sometimes|always|usually|both|all|each|together|indeed|most|more|thus|then|at the same time|in fact|in general|at once|simultaneously)"
+_ADVERB = (
+    r"(?:\w+ly|often|also|well|just|too|very|quite|sometimes|always|usually|both|all|each"
+    r"|together|indeed|most|more|thus|then|at the same time|in fact|in general|at once"
+    r"|simultaneously)"
+)
 _BE = r"(?:are|is|was|were|be|been|being|have been|has been|had been)"
 _MODAL = r"(?:may|might|would|will|should|must|tend to|seem to|appear to|happen to|are likely to|are able to be)"
 AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)|\Z))*", re.I)
 # the same without adverbs: "highly compatible" is a tail as a whole
 PLAIN_AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|both|all|each|also|indeed|thus|in fact)(?:\s+|\Z))*", re.I)
 NEGATION = re.compile(
-    r"\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b",
+    r"\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are"
+    r"|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b",
     re.I,
 )
 
 _VERB_AHEAD = (
-    r"(?=\s+(?:(?:\w+ly|both|all|each|also|often)\s+)*(?:are|is|was|were|can|could|may|might|will|would|should|have|has|had|share|shares|serve|serves|represent|represents|symboli[sz]es?"
-    r"|belong|belongs|derive|derives|relate|relates|do|does|complement|complements|offer|offers|provide|provides|feature|features|cater|caters|appeal|appeals|come|comes|make|makes|work|works"
-    r"|fit|fits|match|matches|go|goes|enhance|enhances|create|creates|help|helps|allow|allows|add|adds|include|includes|require|requires|fall|falls|need|needs|want|wants|get|gets|contain|contains"
-    r"|look|looks|pair|pairs|enable|enables|support|supports|meet|meets|address|addresses|form|forms|evoke|evokes|express|display|follow|exhibit|possess|contribute|combine|involve|promote|protect|keep)\b)"
+    r"(?=\s+(?:(?:\w+ly|both|all|each|also|often)\s+)*(?:are|is|was|were|can|could|may"
+    r"|might|will|would|should|have|has|had|share|shares|serve|serves|represent|represents"
+    r"|symboli[sz]es?"
+    r"|belong|belongs|derive|derives|relate|relates|do|does|complement|complements|offer"
+    r"|offers|provide|provides|feature|features|cater|caters|appeal|appeals|come|comes"
+    r"|make|makes|work|works"
+    r"|fit|fits|match|matches|go|goes|enhance|enhances|create|creates|help|helps|allow"
+    r"|allows|add|adds|include|includes|require|requires|fall|falls|need|needs|want|wants"
+    r"|get|gets|contain|contains"
+    r"|look|looks|pair|pairs|enable|enables|support|supports|meet|meets|address|addresses"
+    r"|form|forms|evoke|evokes|express|display|follow|exhibit|possess|contribute|combine"
+    r"|involve|promote|protect|keep)\b)"
 )
 PRODUCTS = re.compile(
-    r"(?P<they>they(?:['’](?P<re>re))?|these(?=\s+(?:are|is|both|all|can|could|have|share|serve|two\s+(?:are|both)))|both(?=\s+(?:used|made|created|designed|related|derived|similar|distinct|capable|part|symbols|types?|kinds?|defined|intended|meant|suitable|manufactured|produced|able|different|are|can|could|have|share|serve|is|may|might|will|would|belong|represent|symboli[sz]e|derive|relate|were)\b))"
-    r"|(?P<group>(?:both|these|those|each|all|the\s+(?:two|pair|combination|products?|items?|set|bundle|purchase|first|upper|former|set)|either|two|every)\b(?!\s+(?:cooking|to\b)).{0,400}?)"
+    r"(?P<they>they(?:['’](?P<re>re))?|these(?=\s+(?:are|is|both|all|can|could|have|share"
+    r"|serve|two\s+(?:are|both)))|both(?=\s+(?:used|made|created|designed|related|derived"
+    r"|similar|distinct|capable|part|symbols|types?|kinds?|defined|intended|meant|suitable"
+    r"|manufactured|produced|able|different|are|can|could|have|share|serve|is|may|might"
+    r"|will|would|belong|represent|symboli[sz]e|derive|relate|were)\b))"
+    r"|(?P<group>(?:both|these|those|each|all|the\s+(?:two|pair|combination|products?"
+    r"|items?|set|bundle|purchase|first|upper|former|set)|either|two|every)\b(?!\s+(?:cooking"
+    r"|to\b)).{0,400}?)"
     + _VERB_AHEAD
-    + r"|(?P<pair>(?:(?:the|a|an|this|its|his|her|their|product|item)\s+)?[\w\"'“(&#$*].{0,300}?\s(?:and|&|\+|with|plus)\s.{1,300}?)(?=\s+(?:(?:\w+ly|all|each)\s+)*(?:are|both|can\b|could\b|have|share|serve|represent|symboli[sz]e|belong)\b)",
+    + r"|(?P<pair>(?:(?:the|a|an|this|its|his|her|their|product|item)\s+)?[\w\"'“(&#$*].{0,300}?\s(?:and"
+    r"|&|\+|with|plus)\s.{1,300}?)(?=\s+(?:(?:\w+ly|all|each)\s+)*(?:are|both|can\b|could\b"
+    r"|have|share|serve|represent|symboli[sz]e|belong)\b)",
     re.I | re.S,
 )
 _WHO = (
-    r"(?:person|people|persons|buyers?|customers?|consumers?|shoppers?|users?|purchasers?|individuals?|someone|somebody|anyone|man|woman|men|women|parents?|owners?|child|kid|girl|boy|couple|family|families|mother|father|mom|dad"
-    r"|recipient|wearer|student|traveler|enthusiasts?|household|homeowner|personx|client|one|collector|player|gamer|photographer|athlete|cyclist|runner|hiker|camper|teacher|musician|fans?)"
+    r"(?:person|people|persons|buyers?|customers?|consumers?|shoppers?|users?|purchasers?"
+    r"|individuals?|someone|somebody|anyone|man|woman|men|women|parents?|owners?|child"
+    r"|kid|girl|boy|couple|family|families|mother|father|mom|dad"
+    r"|recipient|wearer|student|traveler|enthusiasts?|household|homeowner|personx|client"
+    r"|one|collector|player|gamer|photographer|athlete|cyclist|runner|hiker|camper|teacher"
+    r"|musician|fans?)"
 )
 PERSON = re.compile(
-    rf"(?:(?:the|a|an|this|that|any|each|every|some|many|most|these|those|such|both)\s+)?(?:(?:\w+\s+)(?=(?:{_WHO})\b))?(?:{_WHO}|he\s*/\s*she|he\s+or\s+she|she\s*/\s*he|he|she|they|i|we|you)(?:['’](?:s|re|m))?"
-    r"(?P<more>\s+(?:who|that|buying|purchasing|shopping|ordering|getting|choosing|selecting|considering|acquiring|adding|of|for|in|with|behind)\b.{0,300}?)??"
-    r"(?=\s+(?:(?:\w+ly|both|also|may|might|could|would|will|simply|just|either|be|is|are|was|were|often|had|has)\s+)*(?:want(?:s|ed)?|needs?|needed|intend(?:s|ed)?|plan(?:s|ned)?|planning|intending|will|would|interested|looking)\b)",
+    rf"(?:(?:the|a|an|this|that|any|each|every|some|many|most|these|those|such|both)\s+)?(?:(?:\w+\s+)(?=(?:{_WHO})\b))?(?:{_WHO}"
+    rf"|he\s*/\s*she|he\s+or\s+she|she\s*/\s*he|he|she|they|i|we|you)(?:['’](?:s|re|m))?"
+    r"(?P<more>\s+(?:who|that|buying|purchasing|shopping|ordering|getting|choosing|selecting"
+    r"|considering|acquiring|adding|of|for|in|with|behind)\b.{0,300}?)??"
+    r"(?=\s+(?:(?:\w+ly|both|also|may|might|could|would|will|simply|just|either|be|is"
+    r"|are|was|were|often|had|has)\s+)*(?:want(?:s|ed)?|needs?|needed|intend(?:s|ed)?"
+    r"|plan(?:s|ned)?|planning|intending|will|would|interested|looking)\b)",
     re.I,
 )
 PERSON_AUX = re.compile(
-    r"\s+(?:(?:\w+ly|both|all|also|may|might|could|simply|just|either|be|is|are|was|were|often|will(?=\s+(?:be\s+(?:looking|interested|planning|intending)|want|need|likely)\b)|would(?=\s+(?:be|want|need)))\s+)*",
+    r"\s+(?:(?:\w+ly|both|all|also|may|might|could|simply|just|either|be|is|are|was|were"
+    r"|often|will(?=\s+(?:be\s+(?:looking|interested|planning|intending)|want|need|likely)\b)"
+    r"|would(?=\s+(?:be|want|need)))\s+)*",
     re.I,
 )
 

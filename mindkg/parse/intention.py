@@ -21,11 +21,15 @@ from mindkg.vocabulary import relation_name, relations
 
 _VISIBLE = re.compile(r"[^\W_]")
 _QUESTION = re.compile(
-    r"(?:(?:so|and|but|question:?),?\s+)?(?:what|why|how|would|do|does|did|is|are|can|could|which|who|should|given|based|under|for what|if)\b[^!?\n]{0,400}\?[\"'”’)]*(?=\s)",
+    r"(?:(?:so|and|but|question:?),?\s+)?(?:what|why|how|would|do|does|did|is|are|can"
+    r"|could|which|who|should|given|based|under|for what|if)\b[^!?\n]{0,400}\?[\"'”’)]*(?=\s)",
     re.I,
 )
 _BUT = re.compile(
-    r"(?:\b(?:but|however|that said|nevertheless|nonetheless|though|although|still|instead)\b|[.!?]\s|\n)[,\s]*(?:(?:based on|given|judging|considering)[^,]{0,120},\s+)?(?:(?:i (?:would|can|could) (?:say|guess|assume|suggest)|it (?:seems|appears|is likely)|perhaps|maybe|possibly)\s+(?:that\s+)?)?",
+    r"(?:\b(?:but|however|that said|nevertheless|nonetheless|though|although|still|instead)\b"
+    r"|[.!?]\s|\n)[,\s]*(?:(?:based on|given|judging|considering)[^,]{0,120},\s+)?(?:(?:i (?:would"
+    r"|can|could) (?:say|guess|assume|suggest)|it (?:seems|appears|is likely)|perhaps"
+    r"|maybe|possibly)\s+(?:that\s+)?)?",
     re.I,
 )
 # a wording that a verb follows: "used to", but not "related to"
@@ -126,7 +130,8 @@ def _start_with() -> re.Pattern[str]:
     """Return the prompt's last words: how the answer should begin."""
     prefixes = either(sorted({p for r in relations().values() for p in r.prefixes}))
     return re.compile(
-        rf"(?:start|begin)(?: your \w+)? with:?\s+[\"'“]?(?:the )?potential co-?buy(?:ing)? intention(?: for these two products)? (?:could|would|might) be(?: that)?(?:\s+{prefixes})?[\"'”.…\s]*",
+        rf"(?:start|begin)(?: your \w+)? with:?\s+[\"'“]?(?:the )?potential co-?buy(?:ing)? intention(?: "
+        rf"for these two products)? (?:could|would|might) be(?: that)?(?:\s+{prefixes})?[\"'”.…\s]*",
         re.I,
     )
 
@@ -322,7 +327,8 @@ def _endings() -> dict[str, re.Pattern[str]]:
         kept = []
         for phrase in (*r.prefixes, *r.wordings):
             words = re.sub(
-                r"^(?:they|the person|both|are|have|is|wants)\b\s*|^(?:they|the person)\s+(?:both|are|have|is|wants|could|\s)*",
+                r"^(?:they|the person|both|are|have|is|wants)\b\s*|^(?:they|the person)\s+(?:both"
+                r"|are|have|is|wants|could|\s)*",
                 "",
                 phrase,
             ).strip()

@@ -13,11 +13,17 @@ _LEAD = re.compile(r"[\s\"'“‘”’.:;,!*_…–—-]*")
 _AFTER = re.compile(r"[\s\"'“‘:,…]*(?:[–—-]\s+)?")
 _COLON = r"\s*(?:\([^()\n]{0,40}\)\s*)?(?:[:：]|(?=\n)|\.\.+)"
 _FINITE = re.compile(
-    r"\b(?P<relative>who|that|which|where|when|whose|what|how|why|if|as|while)\b|(?<![\w-])(?:is|are|was|were|has|have|had|can|could|will|would|may|might|must|should|does|do|wants?|needs?|complements?|offers|provides|serves|shares|likes?|enjoys?|loves?|makes|gives|allows|helps|buys?|bought|goes|comes|fits|works|plays|thought|wanted|liked|needed|prefers?|appreciates?|seeks?|isn['’]t|aren['’]t|cater|provide|serve|represent|belong|appeal)(?![\w-])",
+    r"\b(?P<relative>who|that|which|where|when|whose|what|how|why|if|as|while)\b|(?<![\w-])(?:is"
+    r"|are|was|were|has|have|had|can|could|will|would|may|might|must|should|does|do|wants?"
+    r"|needs?|complements?|offers|provides|serves|shares|likes?|enjoys?|loves?|makes|gives"
+    r"|allows|helps|buys?|bought|goes|comes|fits|works|plays|thought|wanted|liked|needed"
+    r"|prefers?|appreciates?|seeks?|isn['’]t|aren['’]t|cater|provide|serve|represent|belong"
+    r"|appeal)(?![\w-])",
     re.I,
 )
 _BARE = re.compile(
-    r"(?:to|for|as|in|of|by|with|from|on|at|being|having|because of|due to)\s|\w+ing\b(?!\s+(?:is|are|can|and\s+\w+ing\s+are))",
+    r"(?:to|for|as|in|of|by|with|from|on|at|being|having|because of|due to)\s|\w+ing\b(?!\s+(?:is"
+    r"|are|can|and\s+\w+ing\s+are))",
     re.I,
 )
 
@@ -40,7 +46,11 @@ def anywhere() -> re.Pattern[str]:
 def front() -> re.Pattern[str]:
     """Return the boilerplate that begins an answer where it stands at the front."""
     t = table()["boilerplate"]
-    because = rf"{either(t['before_because'])}(?=,?\s+(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps)\s+)?(?:because|since|as\s+(?:they|both|the|these|each|it|he|she)|due\s+to|so\s+that)\b)"
+    because = (
+        rf"{either(t['before_because'])}(?=,?\s+(?:(?:likely|probably|mainly|primarily|simply"
+        rf"|possibly|perhaps)\s+)?(?:because|since|as\s+(?:they|both|the|these|each|it|he|she)"
+        rf"|due\s+to|so\s+that)\b)"
+    )
     subject = r"(?:they|both|these|each|the\s+(?:two|person|buyer|customer|consumer|user))\b"
     heading = rf"(?!{subject})[\w][\w'’/&,() -]{{1,50}}:\s+(?={subject})"
     label = rf"(?:{either(t['labels'])}){_COLON}|{heading}"
@@ -54,7 +64,8 @@ def front() -> re.Pattern[str]:
 def connector() -> re.Pattern[str]:
     """Return the words between boilerplate and intention."""
     return re.compile(
-        rf"(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps|maybe)\s+(?=that|because|since|due))?{either(table()['boilerplate']['connectors'])}(?![\w'’-])",
+        rf"(?:(?:likely|probably|mainly|primarily|simply|possibly|perhaps|maybe)\s+(?=that"
+        rf"|because|since|due))?{either(table()['boilerplate']['connectors'])}(?![\w'’-])",
         re.I,
     )
 
@@ -149,7 +160,8 @@ def _of_products(text: str, start: int, stop: int, asked: str) -> g.Opening | No
 
 # two product names hold none of these
 _SAYS = re.compile(
-    r"\b(?:is|are|was|were|who|they|which|that|has|have|he|she|wants?|can|buyers?|customers?|person|consumers?|people|someone)\b",
+    r"\b(?:is|are|was|were|who|they|which|that|has|have|he|she|wants?|can|buyers?|customers?"
+    r"|person|consumers?|people|someone)\b",
     re.I,
 )
 _EITHER = re.compile(r"(?:they|both|these|those|each|all)\b", re.I)

@@ -12,19 +12,32 @@ _NEXT = re.compile(
 )
 _GLUED = re.compile(r"(?<=[a-z][.!?])(?:The|This|These|They|Both|Each|It|In|By)\s")
 _ALWAYS_GOES_ON = re.compile(
-    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Gen|Sgt|Capt|Lt|Col|Rev|Hon|Mt|Ft|vs|e\.g|i\.e|a\.k\.a|cf|approx|[Nn]os?|[Vv]ol|[Ff]ig|[Aa]rt|[Ee]d|[Mm]od|[Ss]er|[Ss]er)|(?<!\w)(?:St|Ste|Sta))\.\Z"
+    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Gen|Sgt|Capt|Lt|Col|Rev|Hon|Mt|Ft|vs|e\.g|i\.e|a\.k\.a"
+    r"|cf|approx|[Nn]os?|[Vv]ol|[Ff]ig|[Aa]rt|[Ee]d|[Mm]od|[Ss]er|[Ss]er)|(?<!\w)(?:St"
+    r"|Ste|Sta))\.\Z"
 )
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Za-z]\.)+[A-Za-z]|\b[A-Z]|\b(?:Inc|Corp|Ltd|Co|Bros|Assn|Assoc|Jr|Sr|Dept|Univ|Ave|Blvd|Rd|etc|est|et al|Intl|Mfg|Mfr|Tech|Elec|Acc|Accs|Pkg|Qty|Sz|Ph\.D|LLC)"
-    r"|(?<=[\d\"”’'/x -])(?:in|ft|yd|yds|ct|cts|oz|lb|lbs|pk|pc|pcs|pkt|cm|mm|gal|qt|pt|tsp|tbsp|sq|min|max|hr|hrs|sec|mg|kg|ml|fl|cu|dia|wt|w|h|l|d|g|m|doz|ea|bx|cs|yr|yrs|mo|mos))\.\Z"
+    r"(?:\b(?:[A-Za-z]\.)+[A-Za-z]|\b[A-Z]|\b(?:Inc|Corp|Ltd|Co|Bros|Assn|Assoc|Jr|Sr"
+    r"|Dept|Univ|Ave|Blvd|Rd|etc|est|et al|Intl|Mfg|Mfr|Tech|Elec|Acc|Accs|Pkg|Qty|Sz"
+    r"|Ph\.D|LLC)"
+    r"|(?<=[\d\"”’'/x -])(?:in|ft|yd|yds|ct|cts|oz|lb|lbs|pk|pc|pcs|pkt|cm|mm|gal|qt|pt"
+    r"|tsp|tbsp|sq|min|max|hr|hrs|sec|mg|kg|ml|fl|cu|dia|wt|w|h|l|d|g|m|doz|ea|bx|cs|yr"
+    r"|yrs|mo|mos))\.\Z"
 )
 _NAME_MARK = re.compile(
-    r"(?:[A-Z][A-Z'&-]*\s+[A-Z]{2,}|\b[A-Z]{2,}|\b(?:Yahoo|Jeopardy|Jumanji|Oh|Wham|Go|Play|Hey|Mamma Mia|Yum|Wow|Joe|Guess|Toys))[!?]\Z"
+    r"(?:[A-Z][A-Z'&-]*\s+[A-Z]{2,}|\b[A-Z]{2,}|\b(?:Yahoo|Jeopardy|Jumanji|Oh|Wham|Go"
+    r"|Play|Hey|Mamma Mia|Yum|Wow|Joe|Guess|Toys))[!?]\Z"
 )
 _OPENER = re.compile(
-    r"\s*[\"'“‘(\[]*(?:The|This|These|Those|They|That|There|Their|Both|Each|Additionally|By|In|It|Its|While|One|Two|For|If|People|Customers?|Consumers?|Buyers?|Shoppers?|Users?"
-    r"|Moreover|Furthermore|However|As|With|An?|When|Although|Since|His|Her|He|She|Someone|We|You|I|Also|Therefore|Thus|Such|On|At|From|To|Having|Buying|Purchasing|Combining|Together|Overall"
-    r"|Because|Alternatively|Another|Some|Many|Most|Either|Whether|Using|Wearing|Pairing|Given|Based|Not|No|Yes|So|But|And|Or|Product|Item|What|Who|How|Here|Hence|Finally|First|Second|All)\b"
+    r"\s*[\"'“‘(\[]*(?:The|This|These|Those|They|That|There|Their|Both|Each|Additionally"
+    r"|By|In|It|Its|While|One|Two|For|If|People|Customers?|Consumers?|Buyers?|Shoppers?"
+    r"|Users?"
+    r"|Moreover|Furthermore|However|As|With|An?|When|Although|Since|His|Her|He|She|Someone"
+    r"|We|You|I|Also|Therefore|Thus|Such|On|At|From|To|Having|Buying|Purchasing|Combining"
+    r"|Together|Overall"
+    r"|Because|Alternatively|Another|Some|Many|Most|Either|Whether|Using|Wearing|Pairing"
+    r"|Given|Based|Not|No|Yes|So|But|And|Or|Product|Item|What|Who|How|Here|Hence|Finally"
+    r"|First|Second|All)\b"
 )
 
 

@@ -19,7 +19,8 @@ _WANTED = [
         r"intent",
         r"^co[ _-]?(buy|purchase)",
         r"^(final[ _-]?)?answer$",
-        r"^(final[ _-]?)?(output|response|result|tail|assertion|completion|prediction|statement|sentence|text|content|value|phrase)$",
+        r"^(final[ _-]?)?(output|response|result|tail|assertion|completion|prediction|statement"
+        r"|sentence|text|content|value|phrase)$",
         r"^(reason|explanation|rationale|description|motivation|purpose|reasoning)s?$",
     )
 ]

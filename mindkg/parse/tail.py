@@ -20,15 +20,27 @@ _ARTICLE = re.compile(r"(?:[Aa]n?|[Tt]he(?!\s[A-Z]))(?=\s|\Z)")
 _PARALLEL = re.compile(
     r"(?:,\s+(?:an?|the)\s[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:an?|the|other|his|her|their|any|some|more)\s", re.I
 )
-_PREPOSITION = r"(?=\s+(?:for|to|by|with|in|as|on|from|of|at|among|into|specifically|especially|primarily|mainly|together|using|around|after|within|throughout|during|and|it|them|their|the|a|an)\b|\s*\Z)"
-_ADVERB = r"(?:(?:\w+ly|often|also|both|all|each|well|best|very|quite|commonly|thus|thereby|hence|more|most|further|even|perhaps|possibly|likely|not|just|then|so)(?:\s+|-))"
+_PREPOSITION = (
+    r"(?=\s+(?:for|to|by|with|in|as|on|from|of|at|among|into|specifically|especially|primarily"
+    r"|mainly|together|using|around|after|within|throughout|during|and|it|them|their|the"
+    r"|a|an)\b|\s*\Z)"
+)
+_ADVERB = (
+    r"(?:(?:\w+ly|often|also|both|all|each|well|best|very|quite|commonly|thus|thereby"
+    r"|hence|more|most|further|even|perhaps|possibly|likely|not|just|then|so)(?:\s+|-))"
+)
 _ING = re.compile(rf"{_ADVERB}{{0,2}}(?P<word>\w+ing)\b(?P<rest>[^,;]*)", re.I)
 _LIST_OF_ING = re.compile(r"(?:,\s+[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:\w+ly\s+)?(?:\w+ing\b|other\b|more\b)", re.I)
 _GERUND_BEFORE = re.compile(r"(?:^|[\s,])\w{2,}ing\b[^,;]*$", re.I)
 _WORD = re.compile(r"[^\W_][\w'’-]*")
-_OBJECT = r"(?=\s+(?:the|a|an|their|his|her|your|its|both|each|different|similar|various|with|well|users?|people|together|multiple|any|all|one|that|those|seamlessly|perfectly|nicely|as|into|customers?|children|individuals?|everyone|someone|it|them|him)\b)"
+_OBJECT = (
+    r"(?=\s+(?:the|a|an|their|his|her|your|its|both|each|different|similar|various|with"
+    r"|well|users?|people|together|multiple|any|all|one|that|those|seamlessly|perfectly"
+    r"|nicely|as|into|customers?|children|individuals?|everyone|someone|it|them|him)\b)"
+)
 _INFINITIVE = re.compile(
-    r"(?<!ater )(?<!aters )(?<!ppeal )(?<!ppeals )(?<!elated )(?<!imilar )(?<!elong )(?<!due )(?<!tered )\bto\s+(?:\w+ly\s+)?[a-z]+\b",
+    r"(?<!ater )(?<!aters )(?<!ppeal )(?<!ppeals )(?<!elated )(?<!imilar )(?<!elong )(?<!due )(?<!tered "
+    r")\bto\s+(?:\w+ly\s+)?[a-z]+\b",
     re.I,
 )
 
@@ -40,7 +52,8 @@ def _elaboration() -> re.Pattern[str]:
     ing = "|".join(w for w in t["elaborating_participle"].split() if w.endswith("ing"))
     adjective = "|".join(t["elaborating_adjective"].split())
     return re.compile(
-        rf"(?P<phrase>{either(t['elaboration'])}(?![\w'’-]))|{_ADVERB}{{0,2}}(?:(?P<ed>(?:{ed})(?![\w-])|\w+ed{_PREPOSITION})|(?P<known>(?:{ing})(?![\w-]))"
+        rf"(?P<phrase>{either(t['elaboration'])}(?![\w'’-]))|{_ADVERB}{{0,2}}(?:(?P<ed>(?:{ed})(?![\w-])"
+        rf"|\w+ed{_PREPOSITION})|(?P<known>(?:{ing})(?![\w-]))"
         rf"|(?P<adjective>(?:{adjective})(?=\s+(?:for|to|in|with|among|of|both|as|choices?|options?)\b|\s*\Z)))",
         re.I,
     )
@@ -54,11 +67,19 @@ def _predicate() -> re.Pattern[str]:
         return "|".join(t[name].split())
 
     return re.compile(
-        rf"(?P<clause>(?:they|he|she|we|you|it|i)(?=\s)|both(?=\s+(?:are|is|have|can|could|of|products|items|offer|provide|share|feature|serve|come|will|may|would|cater|appeal|belong|complement)\b)"
-        rf"|(?:the|a|an|this|these|those|their|each|one|someone|people|many|customers|buyers|consumers|users|such)(?:\s+(?!who|that|which|where|of|for|to)[\w'’-]+){{0,4}}?\s+(?:are|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have)(?![\w-]))"
-        rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))|(?P<verb>(?:want|need|intend|plan|hope|wish|like|love)\s+to\b|(?:{one('predicate_verb')})(?![\w-])(?!\s+(?:of|and|or|for)\b))"
-        rf"|(?P<noun>(?:{one('predicate_noun')}){_OBJECT})|(?P<singular>(?:{one('predicate_singular')})(?![\w-])(?=\s+(?:to|the|a|an|both|that|their|his|her|for|in|with|something|style|quality)\b))"
-        rf"|(?P<participle>(?:{one('predicate_participle')})(?=\s+(?:for|to|by|of|in|with|from|as|together|on|at|specifically|using)\b)))",
+        rf"(?P<clause>(?:they|he|she|we|you|it|i)(?=\s)|both(?=\s+(?:are|is|have|can|could"
+        rf"|of|products|items|offer|provide|share|feature|serve|come|will|may|would|cater|appeal"
+        rf"|belong|complement)\b)"
+        rf"|(?:the|a|an|this|these|those|their|each|one|someone|people|many|customers|buyers"
+        rf"|consumers|users|such)(?:\s+(?!who|that|which|where|of|for|to)[\w'’-]+){{0,4}}?\s+(?:are"
+        rf"|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have)(?![\w-]))"
+        rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))"
+        rf"|(?P<verb>(?:want|need|intend|plan|hope|wish|like|love)\s+to\b|(?:{one('predicate_verb')})(?![\w-])(?!\s+(?:of"
+        rf"|and|or|for)\b))"
+        rf"|(?P<noun>(?:{one('predicate_noun')}){_OBJECT})|(?P<singular>(?:{one('predicate_singular')})(?![\w-])(?=\s+(?:to"
+        rf"|the|a|an|both|that|their|his|her|for|in|with|something|style|quality)\b))"
+        rf"|(?P<participle>(?:{one('predicate_participle')})(?=\s+(?:for|to|by|of|in|with|from"
+        rf"|as|together|on|at|specifically|using)\b)))",
         re.I,
     )
 
@@ -152,9 +173,8 @@ def _conjunction(text: str, start: int, at: int, after: int, stop: int, infiniti
         return not (before.endswith("ed") or before in words("predicate_participle") or before in ("worn", "made"))
     if kind == "singular":
         return re.search(r"\b(?:is|wants|has|needs)\b", text[max(0, start - 80) : at]) is not None
-    if infinitive or _INFINITIVE.search(said) or re.search(r"\b(?:that|which|who)\s+[^,]*$", said):
-        return False
-    return True
+    # the verb may go on with an infinitive or a relative clause that is under way
+    return not (infinitive or _INFINITIVE.search(said) or re.search(r"\b(?:that|which|who)\s+[^,]*$", said))
 
 
 def _in_name(text: str, at: int, after: int, titles: Sequence[str]) -> bool:

@@ -17,7 +17,9 @@ from mindkg.parse.wordings import pattern, table
 _VISIBLE = re.compile(r"[^\W_]")
 _FAST = re.compile(r"(Yes|No)(?:\Z|(?=[.,!;:](?:[ \n]|\Z)))")
 _FIELD = re.compile(
-    r"^(?:final[ _]?)?(?:answer|verdict|output|decision|result|response|label|judge?ment|prediction|encourage[sd]?|would_encourage.*|yes_or_no|choice|value|agree(?:ment)?|would_buy.*|buy_both|is_.*|accept(?:ed)?)$",
+    r"^(?:final[ _]?)?(?:answer|verdict|output|decision|result|response|label|judge?ment"
+    r"|prediction|encourage[sd]?|would_encourage.*|yes_or_no|choice|value|agree(?:ment)?"
+    r"|would_buy.*|buy_both|is_.*|accept(?:ed)?)$",
     re.I,
 )
 _TAGGED = re.compile(
@@ -93,7 +95,8 @@ def _beyond_echo(text: str) -> str:
     last = echoes[-1]
     if re.compile(r"for example, the output should be", re.I).match(text, last.start()):
         m = re.compile(
-            r"for example, the output should be\s+[\"'“]?yes,?\s*(?:\.\.\.|…)?[\"'”]?\s+or\s+[\"'“]?no,?\s*(?:\.\.\.|…)?[\"'”.]*",
+            r"for example, the output should be\s+[\"'“]?yes,?\s*(?:\.\.\.|…)?[\"'”]?\s+or\s+[\"'“]?no,?\s*(?:\.\.\."
+            r"|…)?[\"'”.]*",
             re.I,
         ).match(text, last.start())
         return text[m.end() :] if m else text[last.end() :]
@@ -124,7 +127,7 @@ def _skip_labels(text: str) -> int:
 
 def _explicit(text: str, at: int) -> Literal["yes", "no", "hedge"] | None:
     """Return the explicit verdict that stands at ``at``, if one does."""
-    if m := _pattern("hedges").match(text, at):
+    if _pattern("hedges").match(text, at):
         return "hedge"
     no, yes = _pattern("no").match(text, at), _pattern("yes").match(text, at)
     if no and (yes is None or no.end() >= yes.end()) and not _is_determiner(text, no):
