@@ -211,7 +211,7 @@ class KnowledgeBase:
         _say(progress, f"writing {target}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _export(to, folder, target, base)
+            _export(to, folder, target, base, progress)
         except OSError as error:
             hint = "Give another path with -o"
             raise InputError(f"cannot write: {error.strerror}", record=str(target), hint=hint) from error
@@ -241,7 +241,7 @@ class KnowledgeBase:
 
     def to_networkx(self, *, include_filtered: bool = False) -> networkx.MultiDiGraph:
         """Return the property graph as a networkx MultiDiGraph."""
-        from mindkg.graph.property_graph import to_networkx
+        from mindkg.graph.exports import to_networkx
 
         return to_networkx(self.graph(include_filtered=include_filtered))
 
@@ -262,16 +262,17 @@ def _say(progress: Progress | None, line: str) -> None:
         progress(line)
 
 
-def _export(to: str, folder: Path, target: Path, base: str | None) -> None:
-    from mindkg.graph import jsonld, ntriples, property_graph, triples, turtle
+def _export(to: str, folder: Path, target: Path, base: str | None, progress: Progress | None) -> None:
+    from mindkg.graph import exports, jsonld, ntriples, triples, turtle
     from mindkg.vocabulary import DATA
 
     if to == "graphml":
-        property_graph.write_graphml(folder, target)
+        exports.write_graphml(folder, target)
     elif to == "csv":
-        property_graph.write_csv(folder, target)
+        exports.write_csv(folder, target)
     elif to == "triples":
         triples.write_triples(folder, target)
     else:
         rdf = {"turtle": turtle.write_turtle, "ntriples": ntriples.write_ntriples, "jsonld": jsonld.write_jsonld}
-        rdf[to](folder, target, base=base or DATA)
+        n = rdf[to](folder, target, base=base or DATA)
+        _say(progress, f"{n:,} triples")

@@ -30,6 +30,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "isa_order": "concept-first",
     "top_k": 5,
 }
+_WORDS: Final = {"relations": ("stated", "asked"), "isa_order": ("concept-first", "instance-first")}
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,19 @@ def build(
         options = {name: defaults[name] if value is None else value for name, value in given.items()}
         known = before.inputs if before else []
         inputs = describe_inputs(files, known) if files else [i for i in known if i["role"] == "source"]
+        _check(options)
         table = _describe_isa(options["isa"], known)
         job = _Build(kb, before, files, options, inputs, table, progress or (lambda stage, rows, total: None))
         return _run(job)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Raise InputError for an option whose value is not one of its words."""
+    for name, words in _WORDS.items():
+        if options[name] not in words:
+            raise InputError(f"{name} cannot be {options[name]!r}", hint=f"It is {' or '.join(words)}")
+    if options["top_k"] < 1:
+        raise InputError("top_k must be at least 1")
 
 
 def _describe_isa(path: str | None, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -156,7 +167,8 @@ def _link_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
 
     table = job.isa["sha256"] if job.isa else "wordnet"
     options = [job.options["isa_order"], job.options["top_k"]]
-    return fingerprint("link", link.VERSION, records["parse"].fingerprint, table, options)
+    words = [file_sha256(path) for path in link.DATA_FILES]
+    return fingerprint("link", link.VERSION, records["parse"].fingerprint, table, options, words)
 
 
 def _ontology() -> list[str]:

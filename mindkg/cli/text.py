@@ -70,9 +70,8 @@ def link(
     places = [(f"{file}:{number}", line) for number, line in _lines(file)]
     records = [_object(line, place) for place, line in places]
     texts = [_string(record, "text", place) for record, (place, _) in zip(records, places, strict=True)]
-    relations = [str(record.get("relation") or "") for record in records]
     table = open_isa(isa, order=isa_order)
-    for record, mentions in zip(records, link_texts(texts, table, relations=relations), strict=True):
+    for record, mentions in zip(records, link_texts(texts, table), strict=True):
         _write({"id": record.get("id"), "mentions": [asdict(m) for m in mentions]})
 
 

@@ -1,0 +1,233 @@
+"""The command line as a user meets it: rows to stdout, words to stderr, one line for a mistake."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from kb_equality import SAMPLE
+
+MINDKG = [sys.executable, "-m", "mindkg"]
+
+
+def run(*arguments: object, stdin: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*MINDKG, *map(str, arguments)]
+    return subprocess.run(command, input=stdin or "", capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def ok(*arguments: object, **more: Any) -> str:
+    done = run(*arguments, **more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "kb"
+    done = run("build", SAMPLE, "-o", path, "--load", "ladybug", "--load", "oxigraph")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "rows read =" in done.stderr
+    return path
+
+
+@pytest.mark.parametrize("engine", ["ladybug", "oxigraph"])
+def test_query_writes_rows_in_four_formats(kb: Path, engine: str) -> None:
+    arguments = ("query", kb, "relation-counts", "--engine", engine, "--format")
+    rows = json.loads(ok(*arguments, "json"))
+    assert rows and rows[0].keys() == {"relation", "assertions", "cobuys", "intentions"}
+    table = list(csv.DictReader(io.StringIO(ok(*arguments, "csv"))))
+    assert [{k: str(v) for k, v in row.items()} for row in rows] == table
+    command = [*MINDKG, *map(str, arguments), "arrow"]
+    stream = subprocess.run(command, check=True, capture_output=True).stdout
+    assert pa.ipc.open_stream(stream).read_all().to_pylist() == rows
+    assert all(row["relation"] in ok(*arguments, "table") for row in rows)
+
+
+def test_parameters_reach_the_query(kb: Path) -> None:
+    rows = json.loads(ok("query", kb, "top-hypernyms", "-p", "relation=usedFor", "-p", "limit=3", "--format", "json"))
+    assert len(rows) == 3
+    label = rows[0]["concept"]
+    text = "MATCH (c:Concept) WHERE c.label = $label RETURN c.label AS label"
+    assert json.loads(ok("cypher", kb, text, "-p", f"label={label}", "--format", "json")) == [{"label": label}]
+    count = ok("sparql", kb, "-", "--format", "json", stdin="SELECT (COUNT(*) AS ?n) { ?p a mind:Product }")
+    assert json.loads(count) == [{"n": 60}]
+
+
+def test_info_and_queries_as_json(kb: Path) -> None:
+    facts = json.loads(ok("info", kb, "--json"))
+    assert facts["tables"]["products"] == 60 and facts["stores"] == ["graph", "ladybug", "oxigraph"]
+    for stage in facts["stages"].values():
+        assert stage["read"] == stage["kept"] + stage["rejected"]
+    known = json.loads(ok("queries", "--format", "json"))
+    assert len(known) >= 24
+    assert all(q.keys() == {"name", "summary", "parameters", "columns"} for q in known)
+    assert all(p.keys() >= {"name", "type", "required", "default"} for q in known for p in q["parameters"])
+    assert "MATCH" in ok("queries", "shared-concepts") and "SELECT" in ok("queries", "shared-concepts")
+
+
+def test_filtered_assertions_enter_the_graph_only_when_asked(kb: Path) -> None:
+    counts = [
+        {r["class"]: r["n"] for r in json.loads(ok("query", kb, "graph-counts", *flag, "--format", "json"))}
+        for flag in ((), ("--include-filtered",))
+    ]
+    assert (
+        counts[0]["Assertion"] < counts[1]["Assertion"] == json.loads(ok("info", kb, "--json"))["tables"]["assertions"]
+    )
+    assert counts[0]["Product"] == counts[1]["Product"] == 60
+
+
+@pytest.mark.parametrize("to", ["turtle", "ntriples", "jsonld", "graphml", "csv", "triples"])
+def test_export_says_where_it_wrote(kb: Path, tmp_path: Path, to: str) -> None:
+    target = tmp_path / "out" / to
+    assert ok("export", kb, "--to", to, "-o", target) == f"{target}\n"
+    assert any(target.iterdir()) if to == "csv" else target.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("flags", [(), ("--shacl",)])
+def test_validate_finds_the_sample_sound(kb: Path, flags: tuple[str, ...]) -> None:
+    done = run("validate", kb, *flags)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "sound" in done.stderr
+
+
+def test_load_gives_the_counts(kb: Path) -> None:
+    assert "Product\t60\n" in ok("load", kb, "oxigraph")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("query", "{kb}", "top-hypernym"), "top-hypernyms"),
+        (("query", "{kb}", "product-intentions"), "product"),
+        (("query", "{kb}", "top-hypernyms", "-p", "limit=many"), "limit"),
+        (("query", "{kb}", "top-hypernyms", "-p", "limit"), "key=value"),
+        (("query", "{kb}", "top-hypernyms", "-p", "colour=red"), "colour"),
+        (("query", "{kb}", "top-hypernyms", "--engine", "access"), "access"),
+        (("query", "{tmp}/none", "top-hypernyms"), "there is no KB"),
+        (("query", "{tmp}", "top-hypernyms"), "not a finished KB"),
+        (("sparql", "{kb}", "SELECT nonsense"), "Oxigraph refuses the query"),
+        (("cypher", "{kb}", "MATCH nonsense"), "LadybugDB refuses the query"),
+        (("cypher", "{kb}", "@{tmp}/none.cypher"), "cannot read the query"),
+        (("export", "{kb}", "--to", "pdf"), "turtle"),
+        (("export", "{kb}", "--to", "turtle", "-o", "/dev/null/x"), "cannot write"),
+        (("build", "{tmp}/none.csv", "-o", "{tmp}/new"), "none.csv"),
+        (("build", "{tmp}/wrong.csv", "-o", "{tmp}/new"), "wrong.csv"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--format", "excel"), "excel"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--field", "colour"), "colour"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--relations", "all"), "stated"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--isa-order", "sideways"), "concept-first"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--isa", "{tmp}/none.tsv"), "none.tsv"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--load", "access"), "access"),
+        (("build", str(SAMPLE), "-o", "{tmp}/wrong.csv"), "cannot write a KB"),
+        (("load", "{kb}", "access"), "access"),
+        (("link", "{tmp}/none.jsonl"), "none.jsonl"),
+        (("link", "{tmp}/wrong.csv"), "wrong.csv:1"),
+        (("parse", "{tmp}/none.jsonl"), "none.jsonl"),
+    ],
+)
+def test_a_mistake_is_one_line_with_exit_code_1(
+    kb: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "wrong.csv").write_text("colour,size\nred,1\n")
+    done = run(*(a.format(kb=kb, tmp=tmp_path) if "{" in a else a for a in arguments))
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("mindkg: ") and words in last
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_usage_is_exit_code_2(kb: Path) -> None:
+    assert run("query").returncode == 2
+    assert run("query", kb, "top-hypernyms", "--format", "xml").returncode == 2
+    assert run("dance").returncode == 2
+
+
+def test_a_reader_that_leaves_early_is_no_error(kb: Path) -> None:
+    command = f"{' '.join(MINDKG)} query {kb} strongest-assertions -p limit=1000 --format csv | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_no_colour_goes_into_a_pipe(kb: Path) -> None:
+    for environment in ({}, {"NO_COLOR": "1"}):
+        assert "\x1b" not in ok("query", kb, "relation-counts", **environment)
+
+
+def test_help_has_examples_and_completion_is_there() -> None:
+    shown = ok("build", "--help", TERMINAL_WIDTH="200", COLUMNS="200")
+    assert "mindkg build answers.csv.gz -o kb" in shown
+    assert "--install-completion" in ok("--help", COLUMNS="200")
+
+
+OPENING = "The potential co-buy intention could be"
+TITLES = ["Acme Boot", "Acme Sock"]
+
+
+def test_parse_answers_each_line_rejects_included(tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = [
+        {"id": 1, "text": f"{OPENING} that they are both used for hiking.", "relation": "isA"},
+        {"id": 2, "text": "   ", "relation": "isA"},
+        {"id": 3, "verdict": "Yes. I would buy both."},
+        {"id": 4, "text": "They are both used for hiking.", "relation": "likes"},
+        {"id": 5, "text": "no relation"},
+        {"id": 6, "text": f"{OPENING} that {TITLES[0]} and {TITLES[1]} are both made of wool.", "relation": "madeOf"},
+    ]
+    lines[-1]["titles"] = TITLES
+    file = tmp_path / "texts.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n\nnot json\n")
+    rows = [json.loads(line) for line in ok("parse", file).splitlines()]
+    assert [row["id"] for row in rows] == [1, 2, 3, 4, 5, 6, None]
+    hiking, empty, yes, unknown, lacking, titled, broken = rows
+    assert (hiking["status"], hiking["relation"], hiking["stated"], hiking["tail"]) == (
+        "ok",
+        "usedFor",
+        "retyped",
+        "hiking",
+    )
+    assert lines[0]["text"][hiking["start"] : hiking["end"]] == "hiking"
+    assert (empty["status"], empty["reason"]) == ("reject", "empty")
+    assert yes["verdict"] == "yes"
+    assert unknown["reason"] == "unknown_relation"
+    assert lacking["reason"] == "missing_field"
+    assert (titled["relation"], titled["tail"]) == ("madeOf", "wool")
+    assert broken["reason"] == "bad_syntax"
+
+
+def test_link_gives_the_mentions_of_each_text(tmp_path: Path) -> None:
+    isa = tmp_path / "isa.tsv"
+    isa.write_text("drink\tcoffee\t9\nplant\tcoffee\t1\nroom\tkitchen\t3\n")
+    file = tmp_path / "texts.jsonl"
+    file.write_text('{"id": "a", "text": "making coffee", "relation": "usedFor"}\n{"id": "b", "text": "zzz"}\n')
+    rows = [json.loads(line) for line in ok("link", file, "--isa", isa).splitlines()]
+    assert [row["id"] for row in rows] == ["a", "b"]
+    first = rows[0]["mentions"][0]
+    assert (first["surface"], first["concept"], first["start"], first["end"], first["rank"]) == (
+        "coffee",
+        "drink",
+        7,
+        13,
+        1,
+    )
+    assert first["typicality"] == pytest.approx(0.9)
+    assert rows[1]["mentions"] == []
+
+
+def test_clean_removes_what_no_version_names(kb: Path, tmp_path: Path) -> None:
+    path = tmp_path / "kb"
+    for k in (1, 2, 3):
+        assert run("build", SAMPLE, "-o", path, "--top-k", k).returncode == 0
+    before = len(list(path.glob("tables/mentions/*")))
+    done = run("clean", path)
+    assert done.returncode == 0 and "removed" in done.stderr
+    assert (before, len(list(path.glob("tables/mentions/*")))) == (3, 2)
+    assert run("info", path).returncode == 0
