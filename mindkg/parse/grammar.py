@@ -89,11 +89,28 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
+class Buckets:
+    """Alternatives by the small letter that they begin with, since trying them all takes most of the time.
+
+    ``others`` may begin with anything and come last.
+    """
+
+    by_letter: dict[str, re.Pattern[str]]
+    others: re.Pattern[str]
+
+    def match(self, text: str, start: int, stop: int) -> re.Match[str] | None:
+        """Return the first alternative that matches at ``start``."""
+        bucket = self.by_letter.get(text[start : start + 1].lower())
+        found = bucket.match(text, start, stop) if bucket else None
+        return found or self.others.match(text, start, stop)
+
+
+@dataclass(frozen=True, slots=True)
 class Grammar:
     """The wordings of ontology/relations.ttl as patterns, by the kind of subject they need."""
 
-    products: re.Pattern[str]
-    person: re.Pattern[str]
+    products: Buckets
+    person: Buckets
     wordings: dict[str, Wording]
     starts: frozenset[str]
 
@@ -149,13 +166,29 @@ def grammar() -> Grammar:
                     words = words[3:]
                 if words:
                     states.setdefault((kind, words), ([], []))[where].append(r.name)
-    groups: dict[str, list[str]] = {"products": [], "person": []}
+    groups: dict[str, list[tuple[str, str]]] = {"products": [], "person": []}
     wordings: dict[str, Wording] = {}
     for n, ((kind, words), (always, asked)) in enumerate(sorted(states.items(), key=lambda s: -len(s[0][1]))):
-        groups[kind].append(f"(?P<w{n}>{source(words)})")
+        groups[kind].append((_letters(words), f"(?P<w{n}>{source(words)})"))
         wordings[f"w{n}"] = Wording(tuple(always), tuple(asked))
-    patterns = {kind: re.compile("(?:" + "|".join(found) + r")(?![\w-])", re.I) for kind, found in groups.items()}
-    return Grammar(patterns["products"], patterns["person"], wordings, frozenset(starts))
+    return Grammar(_buckets(groups["products"]), _buckets(groups["person"]), wordings, frozenset(starts))
+
+
+def _letters(words: str) -> str:
+    """Return the letters that ``words`` may begin with, or nothing where that may be any."""
+    group = re.match(r"\(([^()]*)\)(\??)", words)
+    if group is None:
+        return words[0]
+    return "" if group.group(2) else "".join(sorted({one[0] for one in group.group(1).split("|")}))
+
+
+def _buckets(found: list[tuple[str, str]]) -> Buckets:
+    def either(alternatives: list[str]) -> re.Pattern[str]:
+        return re.compile("(?:" + "|".join(alternatives or ["(?!)"]) + r")(?![\w-])", re.I)
+
+    known = {letter for letters, _ in found for letter in letters}
+    by_letter = {letter: either([one for letters, one in found if letter in letters]) for letter in sorted(known)}
+    return Buckets(by_letter, either([one for letters, one in found if not letters]))
 
 
 @cache

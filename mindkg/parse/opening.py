@@ -92,11 +92,11 @@ def strip_front(text: str, start: int, stop: int, *, found: bool = False) -> tup
     while at < stop:
         lead = _LEAD.match(text, at)
         at = min(lead.end(), stop) if lead else at
+        if _PLAIN.match(text, at, stop) and not _holds_keyword(text[at:stop]):
+            break
         m = connector().match(text, at, stop) if found or at == start else None
         if m:
             at = m.end()
-        elif _PLAIN.match(text, at, stop) and not _holds_keyword(text[at:stop]):
-            break
         elif m := front().match(text, at, stop):
             at, found = m.end(), True
         elif m := preamble().match(text, at, stop):
@@ -119,14 +119,24 @@ def opening(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
     return best
 
 
+_SUBJECT = re.compile(r"(?:they|the person)\b", re.I)
+_AGAIN = re.compile(
+    r"(?:they|the\s(?:person|potential|possible|co-?buy\w*|intention|reason)|a\spotential|co-?buy\w*|potential"
+    r"|intention|because|since|personx|people|these|both)\b",
+    re.I,
+)
+
+
 def _repeated(text: str, at: int, stop: int) -> int | None:
     """Return where another boilerplate or subject begins right behind a prefix, or None."""
     lead = _AFTER.match(text, at)
     at = lead.end() if lead else at
+    if _AGAIN.match(text, at, stop) is None:
+        return None
     behind, found = strip_front(text, at, stop)
     if found:
         return behind
-    return at if re.compile(r"(?:they|the person)\b", re.I).match(text, at) else None
+    return at if _SUBJECT.match(text, at, stop) else None
 
 
 def _once(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
@@ -170,16 +180,15 @@ _EITHER = re.compile(r"(?:they|both|these|those|each|all)\b", re.I)
 def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Opening | None:
     at = subject.end()
     words = subject.group().lower()
-    space = re.compile(r"\s+").match(text, at)
-    if space is None or space.end() >= stop:
+    if not text[at : at + 1].isspace() or at + 1 >= stop:
         return None
-    at = space.end()
+    at += 1
     aux = g.AUX.match(text, at, stop)
     tail = aux.end() if aux else at
     if g.NEGATION.match(text, tail) or g.NEGATION.match(text, at):
         return None
-    for begin in {tail, at}:
-        if (w := g.grammar().products.match(text, begin)) and w.end() <= stop:
+    for begin in (tail, at) if tail > at else (at,):
+        if (w := g.grammar().products.match(text, begin, stop)) and w.end() <= stop:
             if g.NEGATION.match(text, w.end()):
                 return None
             return _stated(w, asked)
@@ -193,11 +202,14 @@ def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Ope
     return _slots(text, tail, both, is_, asked)
 
 
+_HAVE = re.compile(r"(?:have|has)\s(?=an?\s)", re.I)
+
+
 def _slots(text: str, at: int, both: bool, is_: bool, asked: str) -> g.Opening | None:
     """Read "are both" + noun phrase, "are" + adjective and "have a" + noun phrase."""
     if is_:
         verb, kind, tail = "are", adjective_phrase(text, at), at
-    elif have := re.compile(r"(?:have|has)\s+(?=an?\s)", re.I).match(text, at):
+    elif have := _HAVE.match(text, at):
         verb, kind, tail = "have", "noun", have.end()
     else:
         return None
@@ -217,14 +229,16 @@ def _stated(match: re.Match[str], asked: str) -> g.Opening:
     return g.Opening((wording.always or wording.where_asked)[0], "retyped", match.end())
 
 
+_PRONOUN = re.compile(r"(?:they|he|she|we|i|you|someone|people)\b", re.I)
+
+
 def is_clause(text: str, start: int, stop: int) -> bool:
     """Say whether ``text[start:stop]`` has a subject and finite verb of its own.
 
     >>> is_clause("the buyer is setting up a studio", 0, 32), is_clause("gold-plated alloy", 0, 17)
     (True, False)
     """
-    subject = re.compile(r"(?:they|he|she|we|i|you|someone|people)\b", re.I).match(text, start)
-    if subject:
+    if _PRONOUN.match(text, start):
         return True
     if _BARE.match(text, start):
         return False

@@ -84,6 +84,21 @@ def _predicate() -> re.Pattern[str]:
     )
 
 
+@cache
+def _predicate_words() -> frozenset[str]:
+    names = [name for name in table()["words"] if name.startswith("predicate")]
+    return frozenset(word for name in names for word in words(name)) | frozenset(
+        "they he she we you it i both the a an this these those their each one someone people many customers buyers"
+        " consumers users such often also all well best very quite commonly thus thereby hence more most further even"
+        " perhaps possibly likely not just then so therefore as together intend plan hope wish".split()
+    )
+
+
+def _may_be_predicate(word: str) -> bool:
+    """Say whether a new predicate can begin with ``word``; most words behind "and" cannot."""
+    return word in _predicate_words() or word.endswith(("ly", "'t", "’t"))
+
+
 def tail_end(text: str, start: int, stop: int, *, infinitive: bool, titles: Sequence[str] = ()) -> tuple[int, bool]:
     """Return where the tail ends, and whether an elaboration ends it.
 
@@ -159,6 +174,9 @@ def _unknown_participle(text: str, start: int, at: int, after: int, stop: int) -
 
 
 def _conjunction(text: str, start: int, at: int, after: int, stop: int, infinitive: bool) -> bool:
+    first = _WORD.match(text, after, stop)
+    if first is None or not _may_be_predicate(first.group().lower()):
+        return False
     m = _predicate().match(text, after, stop)
     if m is None:
         return False
@@ -225,7 +243,7 @@ def _opened(text: str, closing: str) -> bool:
     return {"”": "“", "»": "«"}[closing] in text
 
 
-_STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'"})
+_STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'"})
 _LEADING = re.compile(r"(?:an?|the)\s+(?=\S)", re.I)
 
 
@@ -237,8 +255,8 @@ def canonical(tail: str, *, clause: bool, named: bool = False) -> str:
     >>> canonical("A USB cable", clause=False), canonical("Outdoor fun", clause=False)
     ('USB cable', 'outdoor fun')
     """
-    text = unicodedata.normalize("NFC", tail).translate(_STRAIGHT)
-    if not clause:
+    text = tail if tail.isascii() else unicodedata.normalize("NFC", tail).translate(_STRAIGHT)
+    if not clause and text[:1] in "aAtT":
         # a capital behind "the" belongs to a name
         named = named or re.match(r"the\s+[A-Z]", text) is not None
         while m := _LEADING.match(text):
