@@ -239,8 +239,8 @@ class KnowledgeBase:
         store = OxigraphStore(store=Store.read_only(str(place)))
         return rdflib.Graph(store=store, identifier=DATASET_DEFAULT_GRAPH_ID)
 
-    def to_networkx(self, *, include_filtered: bool = False) -> networkx.MultiDiGraph:
-        """Return the property graph as a networkx MultiDiGraph."""
+    def to_networkx(self, *, include_filtered: bool = False) -> networkx.MultiDiGraph[tuple[str, str]]:
+        """Return the property graph as a networkx MultiDiGraph; nodes are (label, id)."""
         from mindkg.graph.exports import to_networkx
 
         return to_networkx(self.graph(include_filtered=include_filtered))

@@ -77,7 +77,7 @@ def build(
     """
     from mindkg.sources import expand
 
-    given = {
+    given: dict[str, Any] = {
         "format": format,
         "field": field,
         "relations": relations,

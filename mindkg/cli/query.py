@@ -109,7 +109,7 @@ def _pairs(parameters: list[str]) -> dict[str, str]:
     for parameter in parameters:
         if "=" not in parameter:
             raise InputError(f"parameter {parameter!r} has no value", hint="Write -p key=value")
-    return dict(parameter.split("=", 1) for parameter in parameters)  # type: ignore[misc]
+    return {key: value for key, _, value in (parameter.partition("=") for parameter in parameters)}
 
 
 def _typed(value: str) -> Any:

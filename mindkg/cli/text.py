@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -60,7 +60,7 @@ def link(
         typer.Option(help="isA table: concept TAB instance TAB count (default: WordNet nouns).", show_default=False),
     ] = None,
     isa_order: Annotated[
-        str, typer.Option(help="Columns of the isA table: concept-first or instance-first.")
+        Literal["concept-first", "instance-first"], typer.Option(help="Columns of the isA table.")
     ] = "concept-first",
 ) -> None:
     """Link intentions to concepts: {"id", "text", "relation"} in, {"id", "mentions"} out, one JSON line each."""

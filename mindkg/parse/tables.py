@@ -117,10 +117,10 @@ def _reusable(titled: daft.DataFrame, previous: Mapping[str, daft.DataFrame]) ->
     texts = previous["intentions"].select("intention_id", "text")
     made = previous["assertions"].select("assertion_id", "relation", "intention_id").join(texts, on="intention_id")
     kept = unchanged.join(previous["evidence"], on="generation_id").join(made, on="assertion_id")
-    stated = when(col("relation") == col("asked"), ASKED).when(col("relation") == OPEN, OPEN).otherwise(RETYPED)
+    stated = when(col("relation") == col("asked"), ASKED).when(col("relation") == lit(OPEN), OPEN).otherwise(RETYPED)
     kept = kept.with_columns({"status": lit("ok"), "reason": lit(None).cast(daft.DataType.string()), "stated": stated})
 
-    refused = previous["rejects"].where(col("stage") == STAGE)
+    refused = previous["rejects"].where(col("stage") == lit(STAGE))
     refused = refused.select(col("record").alias("generation_id"), "reason").join(unchanged, on="generation_id")
     nothing = {c: lit(None).cast(daft.DataType.string()) for c in ("relation", "stated", "text")}
     span = {c: lit(None).cast(daft.DataType.int64()) for c in ("start", "end")}
@@ -142,8 +142,8 @@ def _facts(parsed: daft.DataFrame, generations: daft.DataFrame, verdicts: daft.D
     """Return one row a parsed generation, with the keys of its assertion and what the filter said."""
     said = verdicts.select(
         "generation_id",
-        (col("verdict") == YES).cast(daft.DataType.int64()).alias("yes"),
-        (col("verdict") == NO).cast(daft.DataType.int64()).alias("no"),
+        (col("verdict") == lit(YES)).cast(daft.DataType.int64()).alias("yes"),
+        (col("verdict") == lit(NO)).cast(daft.DataType.int64()).alias("no"),
         "score",
     )
     said = said.groupby("generation_id").agg(
@@ -153,7 +153,7 @@ def _facts(parsed: daft.DataFrame, generations: daft.DataFrame, verdicts: daft.D
         (col("score") * _UNIT).round().cast(daft.DataType.int64()).sum().alias("score"),
         col("score").count().alias("scores"),
     )
-    facts = parsed.where(col("status") == "ok").join(
+    facts = parsed.where(col("status") == lit("ok")).join(
         generations.select("generation_id", "cobuy_id", "typicality"), on="generation_id"
     )
     facts = facts.with_column("intention_id", _keys(col("text")))
@@ -162,7 +162,7 @@ def _facts(parsed: daft.DataFrame, generations: daft.DataFrame, verdicts: daft.D
 
 
 def _assertions(facts: daft.DataFrame) -> daft.DataFrame:
-    strength = when(col("stated") == ASKED, 0).when(col("stated") == RETYPED, 1).otherwise(2)
+    strength = when(col("stated") == lit(ASKED), 0).when(col("stated") == lit(RETYPED), 1).otherwise(2)
     grouped = facts.with_column("stated", strength).groupby("assertion_id").agg(
         col("cobuy_id").any_value(),
         col("relation").any_value(),
@@ -177,26 +177,26 @@ def _assertions(facts: daft.DataFrame) -> daft.DataFrame:
         col("no").sum(),
         col("verdicts").sum(),
     )  # fmt: skip
-    word = when(col("stated") == 0, ASKED).when(col("stated") == 1, RETYPED).otherwise(OPEN)
-    refused = (col("verdicts") > 0) & (col("no") == col("verdicts"))
+    word = when(col("stated") == lit(0), ASKED).when(col("stated") == lit(1), RETYPED).otherwise(OPEN)
+    refused = (col("verdicts") > lit(0)) & (col("no") == col("verdicts"))
     return grouped.with_columns(
         {
             "stated": word,
             "plausibility": _mean("score", "scores"),
             "typicality": _mean("typical", "typicals"),
-            "accepted": when(col("yes") > 0, True).when(refused, False).otherwise(None),
+            "accepted": when(col("yes") > lit(0), True).when(refused, False).otherwise(None),
         }
     )
 
 
 def _mean(total: str, count: str) -> daft.Expression:
-    return when(col(count) > 0, col(total) / _UNIT / col(count)).otherwise(None)
+    return when(col(count) > lit(0), col(total) / _UNIT / col(count)).otherwise(None)
 
 
 def _rejects(parsed: daft.DataFrame, generations: daft.DataFrame) -> daft.DataFrame:
-    refused = parsed.where(col("status") != "ok").select("generation_id", "reason")
+    refused = parsed.where(col("status") != lit("ok")).select("generation_id", "reason")
     texts = generations.select("generation_id", col("text").left(_REJECT_TEXT), col("relation").alias("asked"))
-    detail = when(col("reason") == "unknown_relation", col("asked")).otherwise(None)
+    detail = when(col("reason") == lit("unknown_relation"), col("asked")).otherwise(None)
     return refused.join(texts, on="generation_id").select(
         lit(STAGE).alias("stage"), col("generation_id").alias("record"), "reason", detail.alias("detail"), "text"
     )
