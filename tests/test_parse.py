@@ -1,5 +1,7 @@
 """The parser: golden cases, properties of every text, and the same results in bulk."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import csv

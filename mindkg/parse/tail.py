@@ -73,7 +73,8 @@ def _predicate() -> re.Pattern[str]:
         rf"|(?:the|a|an|this|these|those|their|each|one|someone|people|many|customers|buyers"
         rf"|consumers|users|such)(?:\s+(?!who|that|which|where|of|for|to)[\w'’-]+){{0,4}}?\s+(?:are"
         rf"|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have)(?![\w-]))"
-        rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))"
+        rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*"
+        rf"(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))"
         rf"|(?P<verb>(?:want|need|intend|plan|hope|wish|like|love)\s+to\b|(?:{one('predicate_verb')})(?![\w-])(?!\s+(?:of"
         rf"|and|or|for)\b))"
         rf"|(?P<noun>(?:{one('predicate_noun')}){_OBJECT})|(?P<singular>(?:{one('predicate_singular')})(?![\w-])(?=\s+(?:to"
@@ -87,11 +88,7 @@ def _predicate() -> re.Pattern[str]:
 @cache
 def _predicate_words() -> frozenset[str]:
     names = [name for name in table()["words"] if name.startswith("predicate")]
-    return frozenset(word for name in names for word in words(name)) | frozenset(
-        "they he she we you it i both the a an this these those their each one someone people many customers buyers"
-        " consumers users such often also all well best very quite commonly thus thereby hence more most further even"
-        " perhaps possibly likely not just then so therefore as together intend plan hope wish".split()
-    )
+    return frozenset(word for name in names for word in words(name)) | words("before_predicate")
 
 
 def _may_be_predicate(word: str) -> bool:
