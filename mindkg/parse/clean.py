@@ -44,12 +44,12 @@ _LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:https?:|www\.|/|#)[^)\s]*\)")
 
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "「": "」", "”": "”"}
 # a sentence without any of these is clean as it stands
-_SUSPECT = re.compile("[<>{}\\[\\]`~*_#|\\\\\x00-\x1f\x7f-\x9f\xa0\xad\u0300-\U0010ffff]|&[#A-Za-z]")
+_SUSPECT = re.compile("[<>{}\\[\\]`~*_#|\\\\\x00-\x1f\x7f-\x9f\xa0\xad\u0300-\U0010ffff&]")
 
 
 def is_dirty(sentence: str) -> bool:
     """Say whether ``sentence``, which begins with a letter, holds anything that ``clean`` might change."""
-    return "  " in sentence or (_SUSPECT.search(sentence) is not None)
+    return "  " in sentence or _SUSPECT.search(sentence) is not None
 
 
 def clean(raw: str) -> tuple[Mapped, bool]:

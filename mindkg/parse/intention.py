@@ -38,7 +38,7 @@ _TAKES_VERB = re.compile(
 )
 _PLACE = re.compile(r"\s*[\[({<][^\[\](){}<>]*[\])}>]?[\s.]*\Z")
 # any of these may begin or end a turn, or hold an object: then the whole answer is read
-_STRUCTURE = ("<", "{", '["', "[INST", "[/INST", "###", "&lt", "&#")
+_STRUCTURE = re.compile(r"[<{]|\[(?:\"|/?INST)|###|&(?:lt|#)")
 
 
 def parse_intention(
@@ -78,7 +78,8 @@ def _parse(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
 
 
 def _structured(raw: str) -> bool:
-    if any(sign in raw for sign in _STRUCTURE):
+    signs = "<" in raw or "{" in raw or "[" in raw or "#" in raw or "&" in raw
+    if signs and _STRUCTURE.search(raw):
         return True
     return ":" in raw and markers().search(raw) is not None
 
