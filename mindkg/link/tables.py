@@ -66,17 +66,18 @@ def link_tables(
 
     ``top_k`` concepts an intention, ``vague`` in place of the project's list of concepts that say nothing; a concept
     gets its ``parents`` likeliest hypernyms counted ``least`` times or more, ``levels`` steps up. ``progress`` is
-    called with the number of intentions done.
+    called with the number of intentions done since the call before.
     """
     labels = vague_concepts() if vague is None else frozenset(vague)
     table = _parsed(intentions)
+    half = table.num_rows // 2
     if progress:
-        progress(table.num_rows // 2)
+        progress(half)
     mentions = _mentions(table["text"], table["parsed"].combine_chunks(), isa, labels, top_k)
     found = table["intention_id"].take(mentions["text"])
     linked = pa.table([found, *(mentions[name] for name in TABLES["mentions"].names[1:])], schema=TABLES["mentions"])
     if progress:
-        progress(table.num_rows)
+        progress(table.num_rows - half)
     edges = hierarchy.hypernyms(pc.unique(linked["concept"]), isa, labels, parents=parents, levels=levels, least=least)
     heads = pc.struct_field(table["parsed"].combine_chunks(), "heads")
     return Linked(
