@@ -237,10 +237,16 @@ class KBDirectory:
         return record
 
     def write_table(self, name: str, key: str, rows: pa.Table | daft.DataFrame) -> TableEntry:
-        """Write ``rows`` as the table ``name``, sorted by its key, under ``tables/NAME/key``."""
+        """Write ``rows`` as the table ``name``, sorted by its key, under ``tables/NAME/key``.
+
+        A folder that is there already is whole and holds the same rows, and a manifest may name it: it stays.
+        """
         target = self.path / "tables" / name / key
-        with self.building(target) as folder:
-            count = _write_parquet(folder / "part-0.parquet", name, rows)
+        if target.is_dir():
+            count = sum(pq.read_metadata(file).num_rows for file in target.glob("*.parquet"))
+        else:
+            with self.building(target) as folder:
+                count = _write_parquet(folder / "part-0.parquet", name, rows)
         return TableEntry(str(target.relative_to(self.path)), count, key)
 
     def publish(self, manifest: Manifest) -> None:
