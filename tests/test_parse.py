@@ -29,8 +29,8 @@ def _cases(*names: str) -> list[dict[str, object]]:
     return [json.loads(line) for name in names for line in (CASES / f"{name}.jsonl").read_text("utf-8").splitlines()]
 
 
-INTENTIONS = _cases("relations", "tails", "wrappers", "rejects")
-VERDICT_CASES = _cases("verdicts")
+INTENTIONS = _cases("relations", "tails", "wrappers", "rejects", "annotated-intentions")
+VERDICT_CASES = _cases("verdicts", "annotated-verdicts")
 
 
 @pytest.mark.parametrize("case", INTENTIONS, ids=lambda c: f"{c['relation']}-{c['text'][-40:]}")

@@ -24,6 +24,12 @@ def _small_words() -> tuple[frozenset[str], frozenset[str]]:
 # French and Italian words that lean on the next one
 _ELIDED = re.compile(r"\b(?:[ldjnsctm]|qu|dell|all|nell|un)['’](?=\w{3})", re.I)
 
+# names and loan words: "Maison de la Mer", "à la carte"
+_BORROWED = re.compile(
+    r"(?<![^\W\d_])(?:(?:[Dd]e la|[Ll]es?|[Ll]a|[Ee]l|[Ll]os|[Ll]as|[Ii]l)\s)?[A-ZÀ-ÖØ-Þ][\w'’-]*(?:\s(?:de|du|des|la|le|les|del|della"
+    r"|dei|di|da|do|dos|el|los|las|et|y|e|van|von|der|den)){1,2}\s[A-ZÀ-ÖØ-Þ][\w'’-]*|\b[àa] la \w+|\bdu jour\b"
+)
+
 
 def may_be_foreign(text: str) -> bool:
     """Say whether anything in ``text`` speaks for another language; where nothing does, ``is_foreign`` is False."""
@@ -47,6 +53,7 @@ def is_foreign(text: str) -> bool:
     if latin * 2 < len(letters):
         return True
     english, foreign = _small_words()
-    found = [w.lower() for w in _WORD.findall(text)]
-    alien = sum(w in foreign for w in found) + len(_ELIDED.findall(text))
+    plain = _BORROWED.sub(" ", text)
+    found = [w.lower() for w in _WORD.findall(plain)]
+    alien = sum(w in foreign for w in found) + len(_ELIDED.findall(plain))
     return alien >= 2 and alien > sum(w in english for w in found)

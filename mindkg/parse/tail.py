@@ -13,7 +13,7 @@ from mindkg.resources import data_folder
 
 # every alternative begins with one plain character, which the engine can scan for
 _BREAK = re.compile(
-    r";|—|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)"
+    r";(?<!&amp;)(?<!&quot;)(?<!&lt;)(?<!&gt;)(?<!&#39;)|—|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)"
 )
 # "the" before a capital is a name, which a comma may introduce
 _ARTICLE = re.compile(r"(?:[Aa]n?|[Tt]he(?!\s[A-Z]))(?=\s|\Z)")
@@ -72,7 +72,8 @@ def _predicate() -> re.Pattern[str]:
         rf"|belong|complement)\b)"
         rf"|(?:the|a|an|this|these|those|their|each|one|someone|people|many|customers|buyers"
         rf"|consumers|users|such)(?:\s+(?!who|that|which|where|of|for|to)[\w'’-]+){{0,4}}?\s+(?:are"
-        rf"|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have)(?![\w-]))"
+        rf"|is|was|were|wants?|needs?|can|could|will|would|may|might|has|have|likes|loves|enjoys|prefers|provides|offers|serves"
+        rf"|allows|complements|helps|adds)(?![\w-]))"
         rf"|(?:{_ADVERB}|then\s+|therefore\s+|as a result,?\s+|together\s+|so\s+)*"
         rf"(?:(?P<always>(?:{one('predicate')})(?![\w-])(?!\s+openers?))"
         rf"|(?P<verb>(?:want|need|intend|plan|hope|wish|like|love)\s+to\b|(?:{one('predicate_verb')})(?![\w-])(?!\s+(?:of"
@@ -187,6 +188,8 @@ def _conjunction(text: str, start: int, at: int, after: int, stop: int, infiniti
         before = said.rstrip(" ,").rsplit(None, 1)[-1].lower() if said.strip(" ,") else ""
         return not (before.endswith("ed") or before in words("predicate_participle") or before in ("worn", "made"))
     if kind == "singular":
+        if re.search(r"\b(?:that|which|who)\s+[^,]*$", said):
+            return False
         return re.search(r"\b(?:is|wants|has|needs)\b", text[max(0, start - 80) : at]) is not None
     # the verb may go on with an infinitive or a relative clause that is under way
     return not (infinitive or _INFINITIVE.search(said) or re.search(r"\b(?:that|which|who)\s+[^,]*$", said))
@@ -275,7 +278,7 @@ def _is_name(text: str, word: str, end: int) -> bool:
     """Say whether the capital of the first word belongs to it: a name, or not a word that is mostly written small."""
     if word == "I" or any(c.isupper() or c.isdigit() for c in word[1:]):
         return True
-    if text[end + 1 : end + 2].isupper() and text[end : end + 1] in " &":
+    if text[end + 1 : end + 2].isupper() and text[end : end + 1] in " &/":
         return True
     stem = re.split(r"[-'’]", word.lower(), maxsplit=1)[0]
     return stem not in _common() and stem != "a"

@@ -31,6 +31,13 @@ _LEAD = re.compile(r"[\s\"'“”‘’*_#>()\[\]`.,:;!-]*")
 _GOES_ON = re.compile(r"[\s\"'”’*_)\]]*(?:\Z|[.,!;:\n–—-]|\s)")
 _NO_NOUN = re.compile(r"[ \t]+(?P<next>[^\W\d_][\w'’-]*)")
 _ONLY_QUESTION = re.compile(r"[^.!?\n]*\?\s*\Z")
+# the question and how to answer it, without an answer
+_ONLY_ECHO = re.compile(
+    r"[^.!?\n]*\?\s*(?:please\s+)?(?:answer|output|respond|reply|say|choose)\b[^.?!:,\n]*[.?!]?\s*\Z"
+    r"|(?:[^.!?\n]*\?)?[\s\"'“(]*(?:(?:please\s+)?(?:answer|output|respond|reply|say|choose)\b[^.?!:,\n]{0,30}\s)?[\"'“]?yes"
+    r"[\"'”]?(?:,?\s+or\s+|\s*/\s*)[\"'“]?no\b[^.?!:,\n]{0,40}[.?!]?\s*\Z",
+    re.I,
+)
 
 
 def parse_verdict(text: str) -> ParsedVerdict:
@@ -171,6 +178,8 @@ def _plain_yes(text: str, yes: re.Match[str]) -> bool:
 
 
 def _decide(text: str) -> ParsedVerdict:
+    if _ONLY_ECHO.fullmatch(text):
+        return _unparsable("prompt_echo")
     at = _skip_labels(text)
     first = _explicit(text, at)
     if is_foreign(text):
@@ -181,6 +190,9 @@ def _decide(text: str) -> ParsedVerdict:
     if refuses(sentences[0]) and not _inside(text):
         return _unparsable("refusal")
     if len(sentences) > 1 and (last := _explicit(sentences[-1], _skip_labels(sentences[-1]))) in ("yes", "no"):
+        return _verdict(last == "yes", "end")
+    _, colon, behind = sentences[-1].rpartition(":")
+    if colon and (last := _explicit(behind, _skip_labels(behind))) in ("yes", "no") and not _ONLY_ECHO.fullmatch(behind):
         return _verdict(last == "yes", "end")
     if inside := _inside(text):
         return _verdict(inside == "yes", "statement")
