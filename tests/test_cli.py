@@ -231,3 +231,14 @@ def test_clean_removes_what_no_version_names(kb: Path, tmp_path: Path) -> None:
     assert done.returncode == 0 and "removed" in done.stderr
     assert (before, len(list(path.glob("tables/mentions/*")))) == (3, 2)
     assert run("info", path).returncode == 0
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_kb(kb: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk."""
+    limited = f"ulimit -f 20; exec {' '.join(MINDKG)} build {SAMPLE} -o {tmp_path / 'kb'}"
+    done = subprocess.run(["bash", "-c", f"trap '' XFSZ; {limited}"], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("mindkg: ")
+    assert "Traceback" not in done.stderr
+    assert run("info", tmp_path / "kb").returncode == 1
+    assert run("build", SAMPLE, "-o", tmp_path / "kb").returncode == 0

@@ -20,6 +20,10 @@ def main() -> None:
         # the reader has gone (`mindkg query … | head`): nothing more to say, also not when Python closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"mindkg: {error.strerror or error}{place}", file=sys.stderr)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         print("mindkg: interrupted; the next run goes on where this one stopped", file=sys.stderr)
         raise SystemExit(130) from None
