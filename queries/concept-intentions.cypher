@@ -5,8 +5,8 @@
 //+ column: text, string
 //+ column: surface, string
 //+ column: rep, float
-//+ column: rank, integer
+//+ column: best, boolean
 MATCH (:Concept {id: $concept})<-[m:HAS_CONCEPT]-(i:Intention)
-RETURN i.id AS intention, i.text AS text, m.surface AS surface, m.rep AS rep, m.rank AS rank
+RETURN i.id AS intention, i.text AS text, m.surface AS surface, m.rep AS rep, m.rank = 1 AS best
 ORDER BY rep DESC, intention
 LIMIT $limit;

@@ -3,8 +3,8 @@
 //+ column: concept, string
 //+ column: surface, string
 //+ column: rep, float
-//+ column: rank, integer
+//+ column: best, boolean
 //+ column: vague, boolean
 MATCH (:Intention {id: $intention})-[m:HAS_CONCEPT]->(c:Concept)
-RETURN c.id AS concept, m.surface AS surface, m.rep AS rep, m.rank AS rank, c.vague AS vague
-ORDER BY rank, concept;
+RETURN c.id AS concept, m.surface AS surface, m.rep AS rep, m.rank = 1 AS best, c.vague AS vague
+ORDER BY best DESC, rep DESC, concept;

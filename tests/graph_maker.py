@@ -36,6 +36,8 @@ NASTY = (
 """Texts that have every character which some format must escape."""
 
 EVIDENCE = TABLES["evidence"].append(pa.field("run_id", pa.string(), nullable=False))
+MENTIONS = TABLES["mentions"].append(pa.field("mention_id", pa.string(), nullable=False))
+SENSES = pa.schema([MENTIONS.field(name) for name in ("mention_id", "surface", "concept", "rep")])
 GRAPH_TABLES = (
     "products",
     "cobuys",
@@ -43,6 +45,7 @@ GRAPH_TABLES = (
     "evidence",
     "intentions",
     "mentions",
+    "senses",
     "concepts",
     "hypernyms",
     "ancestors",
@@ -53,7 +56,7 @@ Rows = list[dict[str, Any]]
 
 
 def graph_schema(table: str) -> pa.Schema:
-    return EVIDENCE if table == "evidence" else TABLES[table]
+    return {"evidence": EVIDENCE, "mentions": MENTIONS, "senses": SENSES}.get(table) or TABLES[table]
 
 
 def make_graph(folder: Path, seed: int = 0, n: int = 20, nasty: bool = True) -> Path:
@@ -66,7 +69,8 @@ def write_graph(folder: Path, tables: dict[str, Rows]) -> None:
     """Write rows of tables as a graph folder, sorted by key."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in GRAPH_TABLES:
-        rows = sorted(tables.get(name, []), key=lambda row: [row[column].encode() for column in KEYS[name]])
+        key = KEYS.get(name, ("mention_id",))
+        rows = sorted(tables.get(name, []), key=lambda row: [row[column].encode() for column in key])
         pq.write_table(
             pa.Table.from_pylist(rows, schema=graph_schema(name)), folder / f"{name}.parquet", row_group_size=7
         )
@@ -96,13 +100,15 @@ def graph_rows(seed: int = 0, n: int = 20, nasty: bool = True) -> dict[str, Rows
     named = {a["intention_id"] for a in assertions}
     intentions = [i for i in intentions if i["intention_id"] in named]
     concepts, hypernyms, ancestors = _concepts(r, label, n)
+    mentions, senses = _mentions(r, label, intentions, concepts)
     return {
         "products": products,
         "cobuys": cobuys,
         "assertions": assertions,
         "evidence": evidence,
         "intentions": intentions,
-        "mentions": _mentions(r, label, intentions, concepts),
+        "mentions": mentions,
+        "senses": senses,
         "concepts": concepts,
         "hypernyms": hypernyms,
         "ancestors": ancestors,
@@ -182,7 +188,7 @@ def _assertions(r: random.Random, cobuys: Rows, intentions: Rows, runs: Rows, n:
                 "support": support,
                 "plausibility": r.choice((None, 0.0, 1.0, r.random())),
                 "typicality": r.choice((None, r.random())),
-                "accepted": r.choice((None, True)),
+                "accepted": r.choice((None, True, False)),
             }
         )
         for i in range(support):
@@ -227,25 +233,32 @@ def _above(parents: dict[str, list[str]], concept: str) -> dict[str, int]:
     return found
 
 
-def _mentions(r: random.Random, label: Any, intentions: Rows, concepts: Rows) -> Rows:
-    mentions = []
+def _mentions(r: random.Random, label: Any, intentions: Rows, concepts: Rows) -> tuple[Rows, Rows]:
+    mentions, senses, known = [], dict[str, dict[str, Any]](), list[tuple[str, str]]()
     for intention in intentions:
         text = intention["text"]
         for rank, concept in enumerate(r.sample(concepts, min(len(concepts), r.randint(0, 4))), start=1):
             start = r.randrange(len(text))
             end = r.randint(start + 1, len(text))
-            typicality, p_instance = r.uniform(0.001, 1), r.uniform(0.001, 1)
+            # different intentions have the same words now and then, and then they mean the same
+            shared = [surface for surface, label in known if label == concept["concept"]]
+            surface = r.choice(shared) if shared and r.random() < 0.5 else text[start:end]
+            known.append((surface, concept["concept"]))
+            score = random.Random(surface + concept["concept"])
+            typicality, p_instance = score.uniform(0.001, 1), score.uniform(0.001, 1)
+            sense = {"surface": surface, "concept": concept["concept"], "rep": typicality * p_instance}
+            key = identity.key(surface, concept["concept"], repr(sense["rep"]))
+            senses[key] = {"mention_id": key, **sense}
             mentions.append(
                 {
+                    **sense,
                     "intention_id": intention["intention_id"],
-                    "concept": concept["concept"],
-                    "surface": text[start:end],
                     "start": start,
                     "end": end,
                     "typicality": typicality,
                     "p_instance": p_instance,
-                    "rep": typicality * p_instance,
                     "rank": rank,
+                    "mention_id": key,
                 }
             )
-    return mentions
+    return mentions, list(senses.values())

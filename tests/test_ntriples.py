@@ -87,7 +87,13 @@ def test_every_row_is_in_the_triples(tmp_path: Path) -> None:
     assert objects("dcterms:identifier", "product") == texts("products", "product_id")
     assert objects("rdfs:label", "intention") == texts("intentions", "text")
     assert objects("skos:prefLabel", "concept") == texts("concepts", "concept")
-    assert objects("mind:surface", "mention") == texts("mentions", "surface")
+    assert objects("mind:surface", "mention") == texts("senses", "surface")
+    assert objects("rdf:type", "mention") == [expand("mind:Mention")] * len(graph["senses"])
+    assert len(objects("mind:intention", "mention")) == len(graph["mentions"]) > len(graph["senses"])
+    best = [row for row in graph["mentions"] if row["rank"] == 1]
+    assert len(objects("mind:bestConcept", "intention")) == len(best) < len(objects("mind:concept", "intention"))
+    refused = [row for row in graph["assertions"] if row["accepted"] is False]
+    assert objects("mind:accepted", "assertion") == ["false"] * len(refused) != []
     assert len(objects("prov:wasDerivedFrom", "assertion")) == len(graph["evidence"])
     assert (
         len(objects("mind:ancestor", "concept")) == len(objects("mind:distance", "ancestry")) == len(graph["ancestors"])

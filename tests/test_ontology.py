@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from graph_maker import GRAPH_TABLES, graph_schema, make_graph
+from graph_maker import GRAPH_TABLES, graph_rows, graph_schema, make_graph
 
 from mindkg.graph.ntriples import write_ntriples
 from mindkg.graph.rdf_model import (
@@ -16,6 +17,7 @@ from mindkg.graph.rdf_model import (
     INTEGER,
     MOMENT,
     NODES,
+    TABLES_ONLY,
     expand,
     prefixes,
 )
@@ -125,10 +127,8 @@ def test_every_kind_has_its_prefix() -> None:
 
 def test_every_column_of_the_graph_is_in_the_model() -> None:
     modelled = {(node.table, column) for node in NODES for column in node.columns()}
-    modelled |= {
-        (link.table, column) for node in NODES for link in node.links for column in (link.subject, link.object)
-    }
-    assert {(table, column) for table in GRAPH_TABLES for column in graph_schema(table).names} - modelled == set()
+    modelled |= {(link.table, column) for node in NODES for link in node.links for column in link.columns()}
+    assert {(table, column) for table in GRAPH_TABLES for column in graph_schema(table).names} - modelled == TABLES_ONLY
 
 
 def test_the_folder_has_the_tables_of_the_selection() -> None:
@@ -136,6 +136,18 @@ def test_the_folder_has_the_tables_of_the_selection() -> None:
 
     assert GRAPH_TABLES == selection.GRAPH_TABLES
     assert all(graph_schema(table) == selection.graph_schema(table) for table in GRAPH_TABLES)
+
+
+def test_mentions_that_say_the_same_share_their_key() -> None:
+    from mindkg.graph.selection import MENTIONS, SENSES, mention_ids, senses
+
+    rows = graph_rows(seed=2, n=20)
+    table = pa.Table.from_pylist(rows["mentions"], schema=MENTIONS)
+    found = pa.concat_arrays([mention_ids(batch) for batch in table.to_batches(max_chunksize=7)])
+    assert found.to_pylist() == [row["mention_id"] for row in rows["mentions"]]
+    wanted = sorted(rows["senses"], key=lambda row: row["mention_id"])
+    assert senses(table).to_pylist() == wanted and len(wanted) < len(table)
+    assert senses(MENTIONS.empty_table()).equals(SENSES.empty_table())
 
 
 def test_the_example_of_the_documentation_is_of_the_expected_graph() -> None:

@@ -77,7 +77,7 @@ def sorted_links(folder: Path, link: Link) -> Iterator[pa.RecordBatch]:
     if link.in_order:
         return link_batches(folder, link)
     # a few columns of one table: 60 bytes a row are held while the text is written
-    order = (link.subject, "relation", link.object)
+    order = (link.subject, link.object) if link.predicate else (link.subject, RELATION, link.object)
     with open_table(folder, link.table) as file:
         table = file.read(columns=list(order), use_threads=False)
     return iter(table.sort_by([(name, "ascending") for name in order]).to_batches(BATCH_ROWS))
@@ -138,14 +138,10 @@ def _chunk(node: Node, batch: pa.RecordBatch, linked: Sequence[pa.Table | None],
 def _property(batch: pa.RecordBatch, property_: Property, syntax: Syntax) -> tuple[Values, int]:
     columns = []
     for column in property_.columns:
-        values, rows = property_values(batch[column], property_)
-        terms = (
+        values = property_values(batch[column], property_)
+        columns.append(
             syntax.reference(property_.range, values) if property_.is_link else syntax.literal(values, property_.range)
         )
-        if rows is not None:
-            joined = join_rows(terms, rows, len(batch), syntax.separator)
-            return Values(property_.predicate, joined, True), len(terms)
-        columns.append(terms)
     count = sum(len(terms) - terms.null_count for terms in columns)
     several = len(columns) > 1
     terms = pc.binary_join_element_wise(*columns, text_scalar(syntax.separator)) if several else columns[0]

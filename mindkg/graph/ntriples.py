@@ -50,21 +50,16 @@ def _node_lines(node: Node, batch: pa.RecordBatch, base: str) -> Chunk:
     for type_ in node.types:
         parts += [subjects, f"<{expand('rdf:type')}> <{expand(type_)}>{_END}"]
     parts += [subjects, f"<{expand(IDENTIFIER)}> ", _literal(ids, TEXT), _END]
-    triples, more = len(batch) * (len(node.types) + 1), []
+    triples = len(batch) * (len(node.types) + 1)
     for property_, column in ((p, c) for p in node.properties for c in p.columns):
-        values, rows_of = property_values(batch.column(column), property_)
-        predicate, objects = f"<{expand(property_.predicate)}> ", _objects(values, property_, base)
+        predicate = f"<{expand(property_.predicate)}> "
+        objects = _objects(property_values(batch.column(column), property_), property_, base)
         triples += len(objects) - objects.null_count
-        if rows_of is not None:
-            more.append(join(subjects.take(rows_of), predicate, objects, _END))
-        elif objects.null_count:
+        if objects.null_count:
             parts.append(join(subjects, predicate, objects, _END))
         else:
             parts += [subjects, predicate, objects, _END]
-    lines = contents(join_present(*parts))
-    if more:
-        lines = memoryview(b"".join([lines, *map(contents, more)]))
-    return Chunk(lines, triples, len(batch))
+    return Chunk(contents(join_present(*parts)), triples, len(batch))
 
 
 def _objects(values: pa.Array, property_: Property, base: str) -> pa.Array:

@@ -66,21 +66,14 @@ def node_ids(node: Node, batch: pa.RecordBatch) -> pa.Array:
     return (columns[0] if len(columns) == 1 else identity.keys(columns)).cast(STRING)
 
 
-def property_values(column: pa.Array, property_: Property) -> tuple[pa.Array, pa.Array | None]:
-    """Return the values of a property's column, and the row of each where a row may have several."""
-    if property_.lists:
-        return _distinct_values(column)
+def property_values(column: pa.Array, property_: Property) -> pa.Array:
+    """Return the value of a property in each row, null where it has none."""
     if property_.range == PATH:
         texts = pc.binary_join(column.cast(pa.list_(STRING)), text_scalar(PATH_SEPARATOR))
-        return pc.if_else(pc.equal(texts, text_scalar("")), pa.scalar(None, STRING), texts), None
-    return column, None
-
-
-def _distinct_values(column: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the values of a list column, each once a row and in its order, and the row of each."""
-    pairs = pa.table({"row": pc.list_parent_indices(column), "value": pc.list_flatten(column)}).drop_null()
-    pairs = _once(pairs)
-    return pairs["value"].combine_chunks(), pairs["row"].combine_chunks()
+        return pc.if_else(pc.equal(texts, text_scalar("")), pa.scalar(None, STRING), texts)
+    if property_.only is not None:
+        return pc.if_else(pc.equal(column, property_.only), column, pa.scalar(None, column.type))
+    return column
 
 
 def _once(table: pa.Table) -> pa.Table:
@@ -93,9 +86,11 @@ def _once(table: pa.Table) -> pa.Table:
 
 def link_batches(folder: Path, link: Link) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``link``: its subject, its object and, where it has no predicate, the relation."""
-    columns = [link.subject, link.object] if link.predicate else [link.subject, link.object, "relation"]
-    read = batches(folder, link.table, columns)
-    return _distinct_rows(read, link.subject) if link.repeats else read
+    read = batches(folder, link.table, link.columns())
+    if link.where:
+        column, value = link.where
+        read = (batch.filter(pc.equal(batch[column], value)) for batch in read)
+    return _distinct_rows(read, link.subject) if link.repeats else (batch for batch in read if len(batch))
 
 
 def _distinct_rows(read: Iterator[pa.RecordBatch], subject: str) -> Iterator[pa.RecordBatch]:

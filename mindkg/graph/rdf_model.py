@@ -34,14 +34,14 @@ IDENTIFIER: Final = "dcterms:identifier"
 class Property:
     """The triples that columns of a table give each of its nodes.
 
-    ``range`` is a kind of node or one of the datatypes above; a null gives no triple. ``lists``: the column has lists,
-    each value of which gives a triple.
+    ``range`` is a kind of node or one of the datatypes above; a null gives no triple. ``only``: the one value that is
+    written, where the others are told by its absence.
     """
 
     predicate: str
     columns: tuple[str, ...]
     range: str
-    lists: bool = False
+    only: bool | None = None
 
     @property
     def is_link(self) -> bool:
@@ -54,7 +54,7 @@ class Link:
     """Triples of a node that stand in another table: one a row, from ``subject`` to ``object``.
 
     ``predicate`` None: the relation in the column ``relation``. ``in_order``: the table is sorted by ``subject``.
-    ``repeats``: rows may say the same, which then counts once.
+    ``repeats``: rows may say the same, which then counts once. ``where``: only the rows with that value in that column.
     """
 
     table: str
@@ -64,6 +64,16 @@ class Link:
     range: str
     in_order: bool = True
     repeats: bool = False
+    where: tuple[str, int] | None = None
+
+    def columns(self) -> list[str]:
+        """Return the columns of the table that the link needs."""
+        return [
+            self.subject,
+            self.object,
+            *([] if self.predicate else [RELATION]),
+            *([self.where[0]] if self.where else []),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +113,7 @@ NODES: Final = (
             _property("schema:name", "title", TEXT),
             _property("schema:brand", "brand", TEXT),
             _property("schema:category", "category", PATH),
-            _property("schema:description", "description", TEXT),
             _property("schema:image", "image", TEXT),
-            _property("mind:source", "source", TEXT),
         ),
     ),
     Node(
@@ -116,7 +124,6 @@ NODES: Final = (
         (
             Property("mind:product", ("product_a", "product_b"), "product"),
             _property("mind:support", "support", INTEGER),
-            _property("mind:source", "source", TEXT),
         ),
         (Link("assertions", "cobuy_id", None, "intention_id", "intention", in_order=False),),
     ),
@@ -125,8 +132,11 @@ NODES: Final = (
         "intentions",
         ("intention_id",),
         ("mind:Intention",),
-        (_property("rdfs:label", "text", TEXT), Property("mind:head", ("heads",), TEXT, lists=True)),
-        (Link("mentions", "intention_id", "mind:concept", "concept", "concept"),),
+        (_property("rdfs:label", "text", TEXT),),
+        (
+            Link("mentions", "intention_id", "mind:concept", "concept", "concept"),
+            Link("mentions", "intention_id", "mind:bestConcept", "concept", "concept", where=("rank", 1)),
+        ),
     ),
     Node(
         "assertion",
@@ -141,7 +151,7 @@ NODES: Final = (
             _property("mind:support", "support", INTEGER),
             _property("mind:plausibility", "plausibility", DOUBLE),
             _property("mind:typicality", "typicality", DOUBLE),
-            _property("mind:accepted", "accepted", BOOLEAN),
+            Property("mind:accepted", ("accepted",), BOOLEAN, only=False),
         ),
         (
             Link("evidence", "assertion_id", "prov:wasDerivedFrom", "generation_id", "generation"),
@@ -152,18 +162,14 @@ NODES: Final = (
         "generation",
         "evidence",
         ("generation_id",),
-        ("mind:Generation", "prov:Entity"),
-        (
-            _property("prov:wasGeneratedBy", "run_id", "run"),
-            _property("mind:start", "start", INTEGER),
-            _property("mind:end", "end", INTEGER),
-        ),
+        ("mind:Generation",),
+        (_property("prov:wasGeneratedBy", "run_id", "run"),),
     ),
     Node(
         "run",
         "runs",
         ("run_id",),
-        ("mind:Run", "prov:Activity"),
+        ("mind:Run",),
         (
             _property("mind:stage", "stage", TEXT),
             _property("mind:model", "model", TEXT),
@@ -177,20 +183,15 @@ NODES: Final = (
     ),
     Node(
         "mention",
-        "mentions",
-        ("intention_id", "concept"),
+        "senses",
+        ("mention_id",),
         ("mind:Mention",),
         (
-            _property("mind:intention", "intention_id", "intention"),
             _property("mind:concept", "concept", "concept"),
             _property("mind:surface", "surface", TEXT),
-            _property("mind:start", "start", INTEGER),
-            _property("mind:end", "end", INTEGER),
-            _property("mind:typicality", "typicality", DOUBLE),
-            _property("mind:instanceProbability", "p_instance", DOUBLE),
             _property("mind:rep", "rep", DOUBLE),
-            _property("mind:rank", "rank", INTEGER),
         ),
+        (Link("mentions", "mention_id", "mind:intention", "intention_id", "intention", in_order=False),),
     ),
     Node(
         "concept",
@@ -232,6 +233,24 @@ NODES: Final = (
     ),
 )
 """Every kind of node, in the order in which the writers give them."""
+
+TABLES_ONLY: Final = frozenset(
+    {
+        ("products", "description"),
+        ("products", "source"),
+        ("cobuys", "source"),
+        ("intentions", "heads"),
+        ("evidence", "start"),
+        ("evidence", "end"),
+        ("mentions", "surface"),
+        ("mentions", "start"),
+        ("mentions", "end"),
+        ("mentions", "typicality"),
+        ("mentions", "p_instance"),
+        ("mentions", "rep"),
+    }
+)
+"""The columns that are not in the RDF, or not from this table: docs/adr/0003-what-the-rdf-leaves-to-the-tables.md."""
 
 
 @cache

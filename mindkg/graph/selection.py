@@ -1,7 +1,8 @@
 """What the graph holds: tables of a KB to the graph folder that every form of the graph is made from.
 
 A graph folder has one Parquet file for each table in ``GRAPH_TABLES``, sorted by its key. ``evidence`` has the column
-``run_id`` of its generation besides its own.
+``run_id`` of its generation besides its own, ``mentions`` the column ``mention_id``: the key of its row in ``senses``,
+which has words, concept and score once, however many intentions they stand in.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from mindkg import identity
 from mindkg.engine import read_parquet
 from mindkg.schema import TABLES
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the selection changes, so that what was made from an older one is made anew."""
 
 GRAPH_TABLES: Final = (
@@ -28,6 +30,7 @@ GRAPH_TABLES: Final = (
     "evidence",
     "intentions",
     "mentions",
+    "senses",
     "concepts",
     "hypernyms",
     "ancestors",
@@ -37,12 +40,31 @@ GRAPH_TABLES: Final = (
 EVIDENCE: Final = TABLES["evidence"].append(pa.field("run_id", pa.string(), nullable=False))
 """The schema of ``evidence`` in a graph folder."""
 
+MENTIONS: Final = TABLES["mentions"].append(pa.field("mention_id", pa.string(), nullable=False))
+"""The schema of ``mentions`` in a graph folder."""
+
+SENSES: Final = pa.schema([MENTIONS.field(name) for name in ("mention_id", "surface", "concept", "rep")])
+"""The schema of ``senses``: that words speak of a concept; a row for all mentions that say the same. Key: the first."""
+
 _BATCH = 65_536
 
 
 def graph_schema(table: str) -> pa.Schema:
     """Return the schema of ``table`` in a graph folder."""
-    return EVIDENCE if table == "evidence" else TABLES[table]
+    own = {"evidence": EVIDENCE, "mentions": MENTIONS, "senses": SENSES}
+    return own[table] if table in own else TABLES[table]
+
+
+def mention_ids(mentions: pa.RecordBatch) -> pa.Array:
+    """Return the key of each mention's row in ``senses``: the hash of surface, concept and rep, shape (mentions,)."""
+    columns = [mentions[name].cast(pa.large_string()) for name in ("surface", "concept", "rep")]
+    said = pc.binary_join_element_wise(*columns, pa.scalar(identity.SEPARATOR, pa.large_string())).dictionary_encode()
+    return identity.keys([said.dictionary]).take(said.indices)
+
+
+def senses(mentions: pa.Table) -> pa.Table:
+    """Return the rows of ``senses`` behind ``mentions`` (columns as in ``SENSES``), sorted by key."""
+    return mentions.select(SENSES.names).group_by(SENSES.names).aggregate([]).sort_by("mention_id").cast(SENSES)
 
 
 def select_graph(tables: Mapping[str, Path], folder: Path, *, include_filtered: bool = False) -> dict[str, int]:
@@ -65,7 +87,10 @@ def select_graph(tables: Mapping[str, Path], folder: Path, *, include_filtered: 
 
     intentions = _values(folder, "assertions", "intention_id")
     rows["intentions"] = _copy(source["intentions"], folder, "intentions", _reached("intention_id", intentions))
-    rows["mentions"] = _copy(source["mentions"], folder, "mentions", _reached("intention_id", intentions))
+    said: list[pa.Table] = []
+    mentions = _scan(source["mentions"], "mentions", _reached("intention_id", intentions))
+    rows["mentions"] = _write(_named(mentions, said), folder, "mentions")
+    rows["senses"] = _write(iter(senses(pa.concat_tables(said)).to_batches()), folder, "senses")
 
     mentioned = _values(folder, "mentions", "concept")
     above = source["ancestors"].to_table(columns=["ancestor"], filter=_reached("concept", mentioned))["ancestor"]
@@ -85,8 +110,21 @@ def _values(folder: Path, table: str, column: str) -> pa.ChunkedArray:
 
 
 def _copy(source: ds.Dataset, folder: Path, name: str, rows: pc.Expression | None = None) -> int:
-    scanner = source.scanner(columns=TABLES[name].names, filter=rows, batch_size=_BATCH)
-    return _write(scanner.to_batches(), folder, name)
+    return _write(_scan(source, name, rows), folder, name)
+
+
+def _scan(source: ds.Dataset, name: str, rows: pc.Expression | None) -> Iterator[pa.RecordBatch]:
+    batches: Iterator[pa.RecordBatch] = source.to_batches(columns=TABLES[name].names, filter=rows, batch_size=_BATCH)
+    return batches
+
+
+def _named(mentions: Iterator[pa.RecordBatch], said: list[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Yield ``mentions`` with ``mention_id`` and put what they say into ``said``, each batch's senses once."""
+    said.append(SENSES.empty_table())
+    for batch in mentions:
+        named = batch.append_column("mention_id", mention_ids(batch)).cast(MENTIONS)
+        said.append(senses(pa.Table.from_batches([named])))
+        yield named
 
 
 def _evidence(tables: Mapping[str, Path], assertions: Path) -> Iterator[pa.RecordBatch]:

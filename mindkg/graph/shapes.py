@@ -30,7 +30,6 @@ CONSTRAINTS: Final = frozenset(
         "in",
         "pattern",
         "minLength",
-        "lessThan",
         "disjoint",
     }
 )

@@ -64,7 +64,7 @@ class Tables:
         ids = self.ids(node.kind)
         if node.kind not in self._unique:
             self._unique[node.kind] = pc.count_distinct(ids).as_py() == len(ids)
-        plain = [p for p in node.properties if len(p.columns) == 1 and not p.lists]
+        plain = [p for p in node.properties if len(p.columns) == 1]
         return self._unique[node.kind] and path in {expand(IDENTIFIER), *(expand(p.predicate) for p in plain)}
 
     def values(self, node: Node, path: str) -> pa.Table:
@@ -87,8 +87,7 @@ class Tables:
     def _property(self, node: Node, property_: Property) -> pa.Table:
         table, ids, found = self.table(node.table, list(property_.columns)), self.ids(node.kind), []
         for column in property_.columns:
-            values, rows = property_values(table[column].combine_chunks(), property_)
-            found.append(_pairs(ids if rows is None else ids.take(rows), values))
+            found.append(_pairs(ids, property_values(table[column].combine_chunks(), property_)))
         return pa.concat_tables(found)
 
     def _link(self, node: Node, link: Link) -> pa.Table:
@@ -124,10 +123,9 @@ def broken(tables: Tables, shape: Shape) -> set[str]:
                     found |= _texts(_without(tables.ids(node.kind), pairs))
             else:
                 found |= _texts(_miscounted(tables.ids(node.kind), pairs, name, int(values[0])))
-        elif name in ("lessThan", "disjoint"):
+        elif name == "disjoint":
             left, right = tables.rows(node, shape.path), tables.rows(node, values[0])
-            compare = pc.greater_equal if name == "lessThan" else pc.equal
-            found |= _texts(tables.ids(node.kind).filter(pc.fill_null(compare(left, right), False)))
+            found |= _texts(tables.ids(node.kind).filter(pc.fill_null(pc.equal(left, right), False)))
         else:
             found |= _texts(pairs["id"].filter(pc.invert(_allowed(tables, pairs["value"], name, values))))
     return found
