@@ -176,7 +176,7 @@ def _ontology() -> list[str]:
     return [file_sha256(path) for path in sorted(data_folder("ontology").iterdir()) if path.name in _RULE_FILES]
 
 
-_RULE_FILES: Final = ("relations.ttl", "wordings.toml")
+_RULE_FILES: Final = ("relations.ttl", "wordings.toml", "common-words.txt")
 
 
 def _run_sources(job: _Build, key: str, records: Mapping[str, StageRecord]) -> StageRecord:

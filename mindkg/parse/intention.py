@@ -11,6 +11,7 @@ from mindkg.parse import opening as front
 from mindkg.parse.clean import clean, is_dirty, without_tokens
 from mindkg.parse.language import is_foreign, may_be_foreign
 from mindkg.parse.mapped import Mapped
+from mindkg.parse.names import is_brand
 from mindkg.parse.result import OK, REJECT, ParsedIntention, Stated
 from mindkg.parse.sentence import sentence_end
 from mindkg.parse.tail import canonical, tail_end, trimmed
@@ -36,6 +37,7 @@ _BUT = re.compile(
 _TAKES_VERB = re.compile(
     r"(?:(?<!elated )(?<!imilar )(?<!elong )(?<!elongs )(?<!elate )\bto|\bcan|\bcould(?: both)?|\bwill)\s*\Z", re.I
 )
+_ENDS_OF_VERB_TAKERS = frozenset(("to", "an", "ld", "th", "ll"))
 _PLACE = re.compile(r"\s*[\[({<][^\[\](){}<>]*[\])}>]?[\s.]*\Z")
 # any of these may begin or end a turn, or hold an object: then the whole answer is read
 _STRUCTURE = re.compile(r"[<{]|\[(?:\"|/?INST)|###|&(?:lt|#)")
@@ -287,8 +289,7 @@ def _sentence(
         start = _bare(text, at, stop, asked)
     if found is None and refuses(text[begin:stop]) and front.opening(text, at, stop, asked) is None:
         return _rejected("refusal")
-    infinitive = start > at and _TAKES_VERB.search(text, max(0, start - 16), start) is not None
-    infinitive = infinitive or text[start : start + 3].lower() == "to "
+    infinitive = text[start : start + 3].lower() == "to " or (start > at and _takes_verb(text, start))
     end, cut = tail_end(text, start, stop, infinitive=infinitive, titles=titles)
     first, last = trimmed(text, start, end)
     tail = text[first:last]
@@ -299,9 +300,16 @@ def _sentence(
     if not cut and breaks_off(text, begin, stop, ended):
         return _rejected("truncated")
     span = view.raw_span(raw, first, last)
-    # makers are names, even those that are words as well (Fossil, Guess)
-    key = canonical(tail, clause=clause, named=relation == "createdBy" and first > at)
+    # in the middle of a sentence, makers and words that are names as well (Fossil, Guess) keep their capital
+    key = canonical(tail, clause=clause, named=first > at and (relation == "createdBy" or is_brand(tail)))
     return ParsedIntention(OK, None, relation, _stated(stated), tail, key, *span)
+
+
+def _takes_verb(text: str, start: int) -> bool:
+    back = max(0, start - 16)
+    if text[back:start].rstrip()[-2:].lower() not in _ENDS_OF_VERB_TAKERS:
+        return False
+    return _TAKES_VERB.search(text, back, start) is not None
 
 
 def _stated(word: str) -> Stated:

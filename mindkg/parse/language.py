@@ -26,8 +26,9 @@ _ELIDED = re.compile(r"\b(?:[ldjnsctm]|qu|dell|all|nell|un)['’](?=\w{3})", re.
 
 # names and loan words: "Maison de la Mer", "à la carte"
 _BORROWED = re.compile(
-    r"(?<![^\W\d_])(?:(?:[Dd]e la|[Ll]es?|[Ll]a|[Ee]l|[Ll]os|[Ll]as|[Ii]l)\s)?[A-ZÀ-ÖØ-Þ][\w'’-]*(?:\s(?:de|du|des|la|le|les|del|della"
-    r"|dei|di|da|do|dos|el|los|las|et|y|e|van|von|der|den)){1,2}\s[A-ZÀ-ÖØ-Þ][\w'’-]*|\b[àa] la \w+|\bdu jour\b"
+    r"(?<![^\W\d_])(?:(?:[Dd]e la|[Ll]es?|[Ll]a|[Ee]l|[Ll]os|[Ll]as|[Ii]l)\s)?[A-ZÀ-ÖØ-Þ][\w'’-]*"
+    r"(?:\s(?:de|du|des|la|le|les|del|della|dei|di|da|do|dos|el|los|las|et|y|e|van|von|der|den)){1,2}"
+    r"\s[A-ZÀ-ÖØ-Þ][\w'’-]*|\b[àa] la \w+|\bdu jour\b"
 )
 
 
@@ -46,14 +47,29 @@ def is_foreign(text: str) -> bool:
     >>> is_foreign("cocinar para los amigos en el jardín"), is_foreign("a day at Café de Flore")
     (True, False)
     """
-    letters = _LETTER.findall(text)
-    if not letters:
-        return False
-    latin = sum(1 for c in letters if _LATIN.match(c))
-    if latin * 2 < len(letters):
-        return True
+    if text.isascii():
+        if _few_alien(text):
+            return False
+    else:
+        letters = _LETTER.findall(text)
+        latin = sum(1 for c in letters if _LATIN.match(c))
+        if not letters or latin * 2 < len(letters):
+            return bool(letters)
     english, foreign = _small_words()
     plain = _BORROWED.sub(" ", text)
     found = [w.lower() for w in _WORD.findall(plain)]
-    alien = sum(w in foreign for w in found) + len(_ELIDED.findall(plain))
-    return alien >= 2 and alien > sum(w in english for w in found)
+    alien = sum(map(foreign.__contains__, found)) + len(_ELIDED.findall(plain))
+    return alien >= 2 and alien > sum(map(english.__contains__, found))
+
+
+# taking a borrowed name away behind these would leave a small word that was none
+_BEFORE_BORROWED = re.compile(r"'[A-Zadeil]")
+
+
+def _few_alien(text: str) -> bool:
+    """Say whether fewer than two words of ``text`` (ASCII) are foreign, borrowed names included."""
+    foreign = _small_words()[1]
+    alien = sum(map(foreign.__contains__, _WORD.findall(text.lower())))
+    if "'" in text:
+        return alien + len(_ELIDED.findall(text)) < 2 and _BEFORE_BORROWED.search(text) is None
+    return alien < 2

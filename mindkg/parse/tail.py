@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from functools import cache
 
 from mindkg.parse.lexicon import is_adjective, words
+from mindkg.parse.names import keeps_capital
 from mindkg.parse.wordings import either, table
-from mindkg.resources import data_folder
 
 # every alternative begins with one plain character, which the engine can scan for
 _BREAK = re.compile(
-    r";(?<!&amp;)(?<!&quot;)(?<!&lt;)(?<!&gt;)(?<!&#39;)|—|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)"
+    r";(?<!&amp;)(?<!&quot;)(?<!&lt;)(?<!&gt;)(?<!&#39;)|—"
+    r"|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)"
 )
 # "the" before a capital is a name, which a comma may introduce
 _ARTICLE = re.compile(r"(?:[Aa]n?|[Tt]he(?!\s[A-Z]))(?=\s|\Z)")
@@ -232,6 +233,8 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
                 start += 1
         elif start < end and text[end - 1] in '"”»' and not _opened(text[start : end - 1], text[end - 1]):
             end -= 1
+        else:
+            break
         if (start, end) == before:
             break
     return start, end
@@ -269,16 +272,6 @@ def canonical(tail: str, *, clause: bool, named: bool = False) -> str:
     return text
 
 
-@cache
-def _common() -> frozenset[str]:
-    return frozenset((data_folder("ontology") / "common-words.txt").read_text(encoding="utf-8").split())
-
-
 def _is_name(text: str, word: str, end: int) -> bool:
-    """Say whether the capital of the first word belongs to it: a name, or not a word that is mostly written small."""
-    if word == "I" or any(c.isupper() or c.isdigit() for c in word[1:]):
-        return True
-    if text[end + 1 : end + 2].isupper() and text[end : end + 1] in " &/":
-        return True
-    stem = re.split(r"[-'’]", word.lower(), maxsplit=1)[0]
-    return stem not in _common() and stem != "a"
+    """Say whether the capital of the first word belongs to it, or to a name of several words."""
+    return keeps_capital(word) or (text[end + 1 : end + 2].isupper() and text[end : end + 1] in " &/")

@@ -25,7 +25,7 @@ _FIELD = re.compile(
 _TAGGED = re.compile(
     r"<(answer|verdict|output|decision|result|response|final_answer|final)>\s*(.*?)\s*(?:</\1>|\Z)", re.I | re.S
 )
-_SIGNS = ("{", "<", "&lt", "[INST", "[/INST", "###")
+_SIGNS = re.compile(r"[{<]|&lt|\[/?INST|###")
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
 _LEAD = re.compile(r"[\s\"'“”‘’*_#>()\[\]`.,:;!-]*")
 _GOES_ON = re.compile(r"[\s\"'”’*_)\]]*(?:\Z|[.,!;:\n–—-]|\s)")
@@ -47,7 +47,7 @@ def parse_verdict(text: str) -> ParsedVerdict:
     (ParsedVerdict(verdict='yes', reason='start'), ParsedVerdict(verdict='unparsable', reason='hedge'))
     """
     fast = _FAST.match(text)
-    if fast and not any(sign in text for sign in _SIGNS) and (":" not in text or markers().search(text) is None):
+    if fast and _SIGNS.search(text) is None and (":" not in text or markers().search(text) is None):
         behind = text[fast.end() : 200]
         if may_be_foreign(behind) and is_foreign(text):
             return _unparsable("wrong_language")
@@ -192,7 +192,11 @@ def _decide(text: str) -> ParsedVerdict:
     if len(sentences) > 1 and (last := _explicit(sentences[-1], _skip_labels(sentences[-1]))) in ("yes", "no"):
         return _verdict(last == "yes", "end")
     _, colon, behind = sentences[-1].rpartition(":")
-    if colon and (last := _explicit(behind, _skip_labels(behind))) in ("yes", "no") and not _ONLY_ECHO.fullmatch(behind):
+    if (
+        colon
+        and (last := _explicit(behind, _skip_labels(behind))) in ("yes", "no")
+        and not _ONLY_ECHO.fullmatch(behind)
+    ):
         return _verdict(last == "yes", "end")
     if inside := _inside(text):
         return _verdict(inside == "yes", "statement")
