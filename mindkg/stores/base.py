@@ -30,6 +30,9 @@ ENGINES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The class behind each embedded engine; imported when it is used."""
 
+_SCRATCH: Final = ".building-"
+"""How the name of an unfinished store begins: as those of unfinished tables, which a KB removes too."""
+
 
 class Store(Protocol):
     """A graph in an engine, opened for reading; any number of threads may query it."""
@@ -113,8 +116,8 @@ def check_counts(engine: str, expected: Mapping[str, int], found: Mapping[str, i
 def _beside(target: Path) -> Iterator[Path]:
     """Give an empty folder beside ``target`` that becomes ``target`` at the end, or goes away with an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(target)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.{os.getpid()}.", dir=target.parent))
+    remove_leftovers(target.parent)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{target.name}.{os.getpid()}.", dir=target.parent))
     place = scratch / "store"
     place.mkdir()
     try:
@@ -126,11 +129,11 @@ def _beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def remove_leftovers(target: Path) -> None:
-    """Remove what loads of ``target`` left beside it whose processes are gone."""
-    for place in target.parent.glob(".*"):
-        parts = place.name[1:].rsplit(".", 2)
-        if len(parts) == 3 and parts[0] == target.name and parts[1].isdigit() and not _alive(int(parts[1])):
+def remove_leftovers(parent: Path) -> None:
+    """Remove what loads into ``parent``, of whatever store, left there whose processes are gone."""
+    for place in parent.glob(f"{_SCRATCH}*"):
+        parts = place.name.rsplit(".", 2)
+        if len(parts) == 3 and parts[1].isdigit() and not _alive(int(parts[1])):
             shutil.rmtree(place, ignore_errors=True)
 
 
