@@ -43,13 +43,14 @@ _CODE = re.compile(r"(~~|`+)([^`~\n]+)\1|`")
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\((?:https?:|www\.|/|#)[^)\s]*\)")
 
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "「": "」", "”": "”"}
-# a sentence without any of these is clean as it stands
+# a sentence without any of these is clean as it stands; the first is the second's part that is scanned fastest
+_ASCII_SUSPECT = re.compile("[<>{}\\[\\]`~*_#|\\\\\x00-\x1f\x7f&]")
 _SUSPECT = re.compile("[<>{}\\[\\]`~*_#|\\\\\x00-\x1f\x7f-\x9f\xa0\xad\u0300-\U0010ffff&]")
 
 
 def is_dirty(sentence: str) -> bool:
     """Say whether ``sentence``, which begins with a letter, holds anything that ``clean`` might change."""
-    return "  " in sentence or _SUSPECT.search(sentence) is not None
+    return "  " in sentence or (_ASCII_SUSPECT if sentence.isascii() else _SUSPECT).search(sentence) is not None
 
 
 def clean(raw: str) -> tuple[Mapped, bool]:

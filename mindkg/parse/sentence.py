@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 _MARK = re.compile(r"[\n.!?…。！？]")
+_ASCII_MARK = re.compile(r"[\n.!?]")
 # what may stand between a mark and the next sentence
 _NEXT = re.compile(
     r"[.!?…]*[\"'”’)\]]*(?P<end>(?=\s*\Z|\n|\s+[\"'“‘(\[]*(?:[A-ZÀ-ÖØ-Þ]|[a-z][A-Z])|\s+(?:\d{1,2}[.)]|[-*•])\s))"
@@ -48,14 +49,14 @@ def sentence_end(text: str, start: int, titles: Sequence[str] = ()) -> tuple[int
     (28, True)
     """
     inside = _title_spans(text, start, titles) if titles else ()
-    for match in _MARK.finditer(text, start):
+    for match in (_ASCII_MARK if text.isascii() else _MARK).finditer(text, start):
         begin, end = match.span()
         mark = match.group()
         if mark == "\n":
             return begin, True
         if mark in "。！？":
             return end, True
-        if any(a < begin < b - 1 for a, b in inside):
+        if inside and any(a < begin < b - 1 for a, b in inside):
             continue
         behind = _NEXT.match(text, end)
         if behind is None:
@@ -89,7 +90,7 @@ def _name_goes_on(text: str, back: int, end: int) -> bool:
 def _title_spans(text: str, start: int, titles: Sequence[str]) -> tuple[tuple[int, int], ...]:
     spans = []
     for title in titles:
-        if title and len(title) > 3 and any(mark in title for mark in ".!?"):
+        if len(title) > 3 and ("." in title or "!" in title or "?" in title):
             at = text.find(title, start)
             while at >= 0:
                 spans.append((at, at + len(title)))
