@@ -54,9 +54,10 @@ def test_most_real_answers_give_an_intention(built: dict[str, KnowledgeBase]) ->
 
 def arguments(kb: KnowledgeBase) -> dict[str, str]:
     """Values for the required parameters of the catalogue, taken from the KB."""
-    pair = next(row for row in kb.table("cobuys").to_pylist())
-    assertion = next(row for row in kb.table("assertions").to_pylist() if row["accepted"] is not False)
-    mention = next(row for row in kb.table("mentions").to_pylist() if row["intention_id"] == assertion["intention_id"])
+    concepts = {row["intention_id"]: row["concept"] for row in kb.table("mentions").to_pylist()}
+    linked = (row for row in kb.table("assertions").to_pylist() if row["intention_id"] in concepts)
+    assertion = next(row for row in linked if row["accepted"] is not False)
+    pair = next(row for row in kb.table("cobuys").to_pylist() if row["cobuy_id"] == assertion["cobuy_id"])
     return {
         "product": pair["product_a"],
         "product_a": pair["product_a"],
@@ -64,7 +65,7 @@ def arguments(kb: KnowledgeBase) -> dict[str, str]:
         "cobuy": assertion["cobuy_id"],
         "assertion": assertion["assertion_id"],
         "intention": assertion["intention_id"],
-        "concept": mention["concept"],
+        "concept": concepts[assertion["intention_id"]],
         "relation": assertion["relation"],
     }
 
