@@ -21,6 +21,8 @@ def _small_words() -> tuple[frozenset[str], frozenset[str]]:
     return english - foreign, frozenset(foreign - english)
 
 
+_ASCII_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_LEANING = re.compile(r"'(?=\w{3})")
 # French and Italian words that lean on the next one
 _ELIDED = re.compile(r"\b(?:[ldjnsctm]|qu|dell|all|nell|un)['’](?=\w{3})", re.I)
 
@@ -38,7 +40,7 @@ def may_be_foreign(text: str) -> bool:
         return True
     if not _small_words()[1].isdisjoint(text.lower().split()):
         return True
-    return "'" in text and _ELIDED.search(text) is not None
+    return "'" in text and _LEANING.search(text) is not None and _ELIDED.search(text) is not None
 
 
 def is_foreign(text: str) -> bool:
@@ -69,7 +71,7 @@ _BEFORE_BORROWED = re.compile(r"'[A-Zadeil]")
 def _few_alien(text: str) -> bool:
     """Say whether fewer than two words of ``text`` (ASCII) are foreign, borrowed names included."""
     foreign = _small_words()[1]
-    alien = sum(map(foreign.__contains__, _WORD.findall(text.lower())))
+    alien = sum(map(foreign.__contains__, _ASCII_WORD.findall(text.lower())))
     if "'" in text:
         return alien + len(_ELIDED.findall(text)) < 2 and _BEFORE_BORROWED.search(text) is None
     return alien < 2

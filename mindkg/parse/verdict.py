@@ -47,12 +47,17 @@ def parse_verdict(text: str) -> ParsedVerdict:
     (ParsedVerdict(verdict='yes', reason='start'), ParsedVerdict(verdict='unparsable', reason='hedge'))
     """
     fast = _FAST.match(text)
-    if fast and _SIGNS.search(text) is None and (":" not in text or markers().search(text) is None):
+    if fast and not _structured(text) and (":" not in text or markers().search(text) is None):
         behind = text[fast.end() : 200]
         if may_be_foreign(behind) and is_foreign(text):
             return _unparsable("wrong_language")
         return _verdict(fast.group(1).lower() == "yes", "start")
     return _read(text)
+
+
+def _structured(text: str) -> bool:
+    signs = "<" in text or "{" in text or "[" in text or "#" in text or "&" in text
+    return signs and _SIGNS.search(text) is not None
 
 
 def _verdict(yes: bool, reason: str) -> ParsedVerdict:
