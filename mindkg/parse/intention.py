@@ -287,7 +287,8 @@ def _sentence(
         relation, stated = "open", ("asked" if asked == "open" else "open")
     else:
         start = _bare(text, at, stop, asked)
-    if found is None and refuses(text[begin:stop]) and front.opening(text, at, stop, asked) is None:
+    refused = found is None and (refuses(text[begin:stop]) or refuses(text[at:stop]))
+    if refused and front.opening(text, at, stop, asked) is None:
         return _rejected("refusal")
     infinitive = text[start : start + 3].lower() == "to " or (start > at and _takes_verb(text, start))
     end, cut = tail_end(text, start, stop, infinitive=infinitive, titles=titles)

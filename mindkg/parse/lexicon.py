@@ -40,9 +40,27 @@ def adjective_ending() -> re.Pattern[str]:
 def is_adjective(word: str) -> bool:
     """Say whether ``word`` is an adjective, from the list and from its ending."""
     low = word.lower().strip(".")
-    if low in words("mass_noun") or low in words("not_adjective"):
+    if low in words("mass_noun") or low in words("not_adjective") or low.endswith("ment"):
         return False
     return low in words("adjective") or bool(adjective_ending().search(low))
+
+
+_COMMA = re.compile(
+    r"\s*,\s*(?!(?:(?:and|or)\s+)?(?:they|it|he|she|we|you|people|customers|consumers|so|yet)\b)(?:(?:and|or)\s+)?",
+    re.I,
+)
+
+
+def _item_behind(text: str, at: int) -> Literal["noun"] | None:
+    """Say that the adjective that ends at ``at`` begins a list before a noun ("warm, light shoes")."""
+    comma = _COMMA.match(text, at)
+    item = _CHUNK.match(text, comma.end()) if comma else None
+    if item is None or _DETERMINER.match(item.group()):
+        return None
+    found = item.group().split()
+    if is_adjective(found[-1].rstrip(".\"'’")):
+        return _item_behind(text, item.end())
+    return "noun" if len(found) > 1 and adjective_phrase(text, item.start()) == "noun" else None
 
 
 def adjective_phrase(text: str, start: int) -> Literal["noun", "adjective", "other"]:
@@ -59,7 +77,7 @@ def adjective_phrase(text: str, start: int) -> Literal["noun", "adjective", "oth
     chunk = re.sub(r"\s+(?:and|or)$", "", found.group().strip()).split()
     last = chunk[-1].rstrip(".\"'’")
     if is_adjective(last):
-        return "adjective"
+        return _item_behind(text, found.end()) or "adjective"
     if last.lower() in words("mass_noun") or _PLURAL.search(last) or last[:1].isupper() or last[-1:].isdigit():
         return "noun"
     if _VERBAL.match(chunk[0]) or _VERBAL.match(last):

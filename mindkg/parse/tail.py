@@ -14,7 +14,7 @@ from mindkg.parse.wordings import either, table
 # every alternative begins with one plain character, which the engine can scan for
 _BREAK = re.compile(
     r";(?<!&amp;)(?<!&quot;)(?<!&lt;)(?<!&gt;)(?<!&#39;)|—"
-    r"|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))|\((?=(?:which|such as|e\.g\.|i\.e\.|like|including)\b)"
+    r"|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))"
 )
 # "the" before a capital is a name, which a comma may introduce
 _ARTICLE = re.compile(r"(?:[Aa]n?|[Tt]he(?!\s[A-Z]))(?=\s|\Z)")
@@ -274,4 +274,6 @@ def canonical(tail: str, *, clause: bool, named: bool = False) -> str:
 
 def _is_name(text: str, word: str, end: int) -> bool:
     """Say whether the capital of the first word belongs to it, or to a name of several words."""
-    return keeps_capital(word) or (text[end + 1 : end + 2].isupper() and text[end : end + 1] in " &/")
+    return keeps_capital(word) or (
+        text[end + 1 : end + 2].isupper() and text[end : end + 1] in (" &/" if len(word) == 1 else " &")
+    )
