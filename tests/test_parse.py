@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from mindkg.parse import ParsedIntention, parse_intention, parse_verdict
 from mindkg.parse.intention import _parse, _whole
+from mindkg.parse.opening import front, front_end
 from mindkg.parse.tail import canonical
 from mindkg.parse.wordings import source, table
 from mindkg.schema import PARSE_REASONS, VERDICTS
@@ -95,6 +96,13 @@ def test_a_wording_is_one_line_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         for one in patterns:
             one.cache_clear()
+
+
+@pytest.mark.parametrize("phrase", table()["boilerplate"]["usual"])
+@pytest.mark.parametrize("behind", ["that they", "is that the", "", " ", "to be that", "; so:", "because of it: a"])
+def test_usual_boilerplate_is_what_the_pattern_finds(phrase: str, behind: str) -> None:
+    found = front().match(phrase + behind)
+    assert found is not None and found.end() == front_end(phrase + behind) == len(phrase) - 1
 
 
 def test_every_line_of_the_table_compiles() -> None:

@@ -70,10 +70,10 @@ def _rejected(reason: str, relation: str | None = None) -> ParsedIntention:
 
 
 def _parse(raw: str, asked: str, titles: Sequence[str]) -> ParsedIntention:
-    m = front.front().match(raw)
-    if m and m.end() < len(raw):
-        stop, ended = sentence_end(raw, m.end(), titles)
-        at, _ = front.strip_front(raw, m.end(), stop, found=True)
+    end = front.front_end(raw)
+    if 0 < end < len(raw):
+        stop, ended = sentence_end(raw, end, titles)
+        at, _ = front.strip_front(raw, end, stop, found=True)
         if at < stop and raw[stop : stop + 1] != "\n" and not is_dirty(raw[:stop]) and not _structured(raw):
             return _sentence(raw, Mapped(raw), 0, at, stop, ended, True, asked, titles)
     return _whole(raw, asked, titles)
@@ -234,9 +234,14 @@ _NO = frozenset(
 _TOKEN = re.compile(r"[a-z/]+(?:'[a-z]+)?")
 
 
+def may_refuse(sentence: str) -> bool:
+    """Say whether ``sentence`` holds a word that refusals need; where it does not, ``refuses`` is False."""
+    return not _NO.isdisjoint(_TOKEN.findall(sentence.lower())) or may_be_foreign(sentence)
+
+
 def refuses(sentence: str) -> bool:
     """Say whether ``sentence`` declines or cannot tell, in any language."""
-    if not may_be_foreign(sentence) and _NO.isdisjoint(_TOKEN.findall(sentence.lower())):
+    if not may_refuse(sentence):
         return False
     english, foreign = _refusal()
     if english.search(sentence) is not None:
@@ -287,7 +292,8 @@ def _sentence(
         relation, stated = "open", ("asked" if asked == "open" else "open")
     else:
         start = _bare(text, at, stop, asked)
-    refused = found is None and (refuses(text[begin:stop]) or refuses(text[at:stop]))
+    refused = found is None and may_refuse(text[begin:stop])
+    refused = refused and (refuses(text[begin:stop]) or refuses(text[at:stop]))
     if refused and front.opening(text, at, stop, asked) is None:
         return _rejected("refusal")
     infinitive = text[start : start + 3].lower() == "to " or (start > at and _takes_verb(text, start))

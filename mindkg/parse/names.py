@@ -19,6 +19,7 @@ _INFLECTED = (
     ("ly", ""), ("ily", "y"), ("bly", "ble"),
 )  # fmt: skip
 _DOUBLED = re.compile(r"(\w+?([bdgklmnprtz]))\2(?:ed|ing|er|est)\Z")
+_CAPITAL = re.compile(r"[A-Z][a-z]+")
 _STEPS = 3
 
 
@@ -58,5 +59,5 @@ def keeps_capital(word: str) -> bool:
 
 def is_brand(text: str) -> bool:
     """Say whether ``text`` begins with a name that is a word as well (Apple): the capital tells them apart."""
-    first = re.match(r"[A-Z][a-z]+", text)
+    first = _CAPITAL.match(text)
     return first is not None and first.group().lower() in words("name")

@@ -61,6 +61,20 @@ def front() -> re.Pattern[str]:
 
 
 @cache
+def _usual() -> tuple[str, ...]:
+    return tuple(table()["boilerplate"]["usual"])
+
+
+def front_end(text: str) -> int:
+    """Return where the boilerplate at the front of ``text`` ends, or 0 where there is none."""
+    for phrase in _usual():
+        if text.startswith(phrase):
+            return len(phrase) - 1
+    m = front().match(text)
+    return m.end() if m else 0
+
+
+@cache
 def connector() -> re.Pattern[str]:
     """Return the words between boilerplate and intention."""
     return re.compile(
@@ -205,11 +219,17 @@ def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Ope
     return _slots(text, tail, both, is_, asked)
 
 
+# said of buyers: "they are fans of the films" is no kind of product
+_FANS = re.compile(
+    r"(?:(?:an?|both|big|huge|great|avid|true|\w+ly)\s+)*(?:fans?|enthusiasts?|lovers|collectors)\s(?:of|who)\b", re.I
+)
 _HAVE = re.compile(r"(?:have|has)\s(?=an?\s)", re.I)
 
 
 def _slots(text: str, at: int, both: bool, is_: bool, asked: str) -> g.Opening | None:
     """Read "are both" + noun phrase, "are" + adjective and "have a" + noun phrase."""
+    if is_ and _FANS.match(text, at):
+        return None
     if is_:
         verb, kind, tail = "are", adjective_phrase(text, at), at
     elif have := _HAVE.match(text, at):
