@@ -15,6 +15,7 @@ for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DAFT_PROGRESS_BAR": "0",
+    "DAFT_SHOW_QUERY_ID": "0",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -35,9 +36,10 @@ def processes() -> int:
 def read_parquet(*paths: Path) -> daft.DataFrame:
     """Return Parquet files, or all Parquet files of folders, as one lazy Daft frame.
 
-    Daft takes a path for a pattern; here ``[``, ``*`` and ``?`` in it stand for themselves.
+    Daft takes a relative path for a URL and any path for a pattern; here all characters stand for themselves.
     """
-    return daft.read_parquet([glob.escape(str(path)) + ("/*.parquet" if path.is_dir() else "") for path in paths])
+    absolute = [path.absolute() for path in paths]
+    return daft.read_parquet([glob.escape(str(path)) + ("/*.parquet" if path.is_dir() else "") for path in absolute])
 
 
 def from_arrow(table: pa.Table) -> daft.DataFrame:

@@ -83,8 +83,16 @@ class KnowledgeBase:
         return pipeline.scan(self._directory, self.manifest.tables[name])
 
     def info(self) -> dict[str, Any]:
-        """Return what the KB holds: rows of tables, where input rows went, inputs, options, versions and stores."""
+        """Return what the KB holds: rows of tables, where input rows went, inputs, options, versions and stores.
+
+        ``rejects`` counts them by stage and reason, ``refused`` the assertions that the filter refused.
+        """
         m = self.manifest
+        rejects: dict[str, dict[str, int]] = {}
+        reasons = self.table("rejects").group_by(["stage", "reason"]).aggregate([([], "count_all")])
+        for row in reasons.sort_by([("count_all", "descending"), ("reason", "ascending")]).to_pylist():
+            rejects.setdefault(row["stage"], {})[row["reason"]] = row["count_all"]
+        accepted = self.table("assertions")["accepted"]
         stages = {
             s.stage: {"read": s.read, "kept": s.kept, "rejected": s.rejected, **s.notes} for s in m.stages.values()
         }
@@ -94,6 +102,8 @@ class KnowledgeBase:
             "schema_version": SCHEMA_VERSION,
             "tables": {name: m.tables[name].rows for name in KEYS if name in m.tables},
             "stages": stages,
+            "rejects": rejects,
+            "refused": sum(v["counts"] for v in accepted.value_counts().to_pylist() if v["values"] is False),
             "inputs": m.inputs,
             "options": m.options,
             "versions": m.versions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,17 +29,25 @@ _OPTIONS: Final[dict[str, Any]] = {
     "isa": None,
     "isa_order": "concept-first",
     "top_k": 5,
+    "vague": None,
+    "parents": 5,
+    "levels": 3,
 }
 _WORDS: Final = {"relations": ("stated", "asked"), "isa_order": ("concept-first", "instance-first")}
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did: the KB it published and the stages that ran (none where nothing had changed)."""
+    """What a build did: the KB's manifest, the stages that ran, and whether a version was published.
+
+    Nothing runs where nothing has changed; going back to options that the KB was built with before publishes again
+    what was there.
+    """
 
     path: Path
     manifest: Manifest
     ran: tuple[str, ...]
+    published: bool
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class _Build:
 
 
 def build(
-    sources: Sequence[str | Path] = (),
+    sources: str | Path | Sequence[str | Path] = (),
     output: str | Path = "kb",
     *,
     format: str | None = None,
@@ -65,6 +73,9 @@ def build(
     isa: str | Path | None = None,
     isa_order: str | None = None,
     top_k: int | None = None,
+    vague: str | Path | None = None,
+    parents: int | None = None,
+    levels: int | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Build the KB ``output`` from ``sources`` (paths or glob patterns) and return what was done.
@@ -73,7 +84,9 @@ def build(
     ``format`` is one of ``mindkg.sources.FORMATS`` (found from content by default); ``field`` the column that holds
     the raw text; ``relations`` is ``stated`` or ``asked``; ``isa`` an isA table (the WordNet table by default) whose
     columns stand in ``isa_order`` (``concept-first`` or ``instance-first``); ``top_k`` the concepts kept for an
-    intention. Raises InputError for what cannot be read, LockedError where another build is running.
+    intention; ``vague`` a file of concepts that say nothing, one a line, in place of the project's list; a concept gets
+    its ``parents`` likeliest hypernyms, ``levels`` steps up. Raises InputError for what cannot be read, LockedError
+    where another build is running.
     """
     from mindkg.sources import expand
 
@@ -84,13 +97,19 @@ def build(
         "isa": str(Path(isa).resolve()) if isa else None,
         "isa_order": isa_order,
         "top_k": top_k,
+        "vague": str(Path(vague).absolute()) if vague else None,
+        "parents": parents,
+        "levels": levels,
     }
-    files = tuple(expand(sources))
+    files = tuple(expand([sources] if isinstance(sources, str | Path) else sources))
     kb = KBDirectory(output)
     if not files:
         kb.open_manifest()
+        if format or field:
+            hint = "Give the source files too: format and field say how they are read"
+            raise InputError("without sources there is nothing to read", hint=hint)
     with kb.writing():
-        before = kb.manifest()
+        before = kb.usable_manifest() if files else kb.manifest()
         defaults = _OPTIONS if files or before is None else {**_OPTIONS, **before.options}
         options = {name: defaults[name] if value is None else value for name, value in given.items()}
         known = before.inputs if before else []
@@ -106,8 +125,21 @@ def _check(options: Mapping[str, Any]) -> None:
     for name, words in _WORDS.items():
         if options[name] not in words:
             raise InputError(f"{name} cannot be {options[name]!r}", hint=f"It is {' or '.join(words)}")
-    if options["top_k"] < 1:
-        raise InputError("top_k must be at least 1")
+    for name in ("top_k", "parents", "levels"):
+        if options[name] < 1:
+            raise InputError(f"{name} cannot be {options[name]}", hint="It is at least 1")
+    if options["vague"] is not None:
+        _vague(options["vague"])
+
+
+def _vague(path: str) -> frozenset[str]:
+    """Return the labels of a file of vague concepts, one a line; InputError where it cannot be read."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "Give a text file with one concept a line"
+        raise InputError("cannot read the vague concepts", record=path, hint=hint) from error
+    return frozenset(line.strip() for line in lines if line.strip())
 
 
 def _describe_isa(path: str | None, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -137,9 +169,24 @@ def _run(job: _Build) -> Built:
             job.progress(stage, SKIPPED, None)
         records[stage] = done
     if not ran and job.before and job.before.stages == records and job.before.options == job.options:
-        return Built(job.kb.path, job.before, ())
+        return Built(job.kb.path, _remember(job), (), False)
     manifest = _publish(job, records)
-    return Built(job.kb.path, manifest, tuple(ran))
+    return Built(job.kb.path, manifest, tuple(ran), True)
+
+
+def _remember(job: _Build) -> Manifest:
+    """Return the manifest with the inputs as they lie now, so that a file that was only moved is not hashed again."""
+    assert job.before is not None
+    inputs = _inputs(job)
+    if inputs == job.before.inputs:
+        return job.before
+    manifest = replace(job.before, inputs=inputs)
+    job.kb.publish(manifest, keep=False)
+    return manifest
+
+
+def _inputs(job: _Build) -> list[dict[str, Any]]:
+    return [{**i, "role": "source"} for i in job.inputs] + ([{**job.isa, "role": "isa"}] if job.isa else [])
 
 
 def _sources_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
@@ -149,13 +196,14 @@ def _sources_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
         return job.before.stages["sources"].fingerprint
     contents = sorted(i["sha256"] for i in job.inputs)
     options = [job.options["format"], job.options["field"]]
-    return fingerprint("sources", sources.VERSION, contents, options, _ontology())
+    return fingerprint("sources", sources.VERSION, contents, options, _hashes("relations.ttl"))
 
 
 def _parse_rules(job: _Build) -> str:
     from mindkg import parse
 
-    return fingerprint(parse.VERSION, job.options["relations"], _ontology())
+    files = _hashes("relations.ttl", "wordings.toml", "common-words.txt")
+    return fingerprint(parse.VERSION, job.options["relations"], files)
 
 
 def _parse_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
@@ -166,17 +214,16 @@ def _link_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
     from mindkg import link
 
     table = job.isa["sha256"] if job.isa else "wordnet"
-    options = [job.options["isa_order"], job.options["top_k"]]
+    options = [job.options[name] for name in ("isa_order", "top_k", "parents", "levels")]
+    if job.options["vague"]:
+        options += sorted(_vague(job.options["vague"]))
     words = [file_sha256(path) for path in link.DATA_FILES]
     return fingerprint("link", link.VERSION, records["parse"].fingerprint, table, options, words)
 
 
-def _ontology() -> list[str]:
-    """Return the hashes of the data files that say how texts are read."""
-    return [file_sha256(path) for path in sorted(data_folder("ontology").iterdir()) if path.name in _RULE_FILES]
-
-
-_RULE_FILES: Final = ("relations.ttl", "wordings.toml", "common-words.txt")
+def _hashes(*names: str) -> list[str]:
+    """Return the hashes of data files of ontology/ that a stage reads."""
+    return [file_sha256(data_folder("ontology") / name) for name in names]
 
 
 def _run_sources(job: _Build, key: str, records: Mapping[str, StageRecord]) -> StageRecord:
@@ -201,7 +248,7 @@ def _run_parse(job: _Build, key: str, records: Mapping[str, StageRecord]) -> Sta
 
     rules = _parse_rules(job)
     previous = None
-    if job.before and job.before.stages["parse"].notes.get("rules") == rules:
+    if job.before and _has_parsed(job, rules):
         previous = {name: scan(job.kb, entry) for name, entry in job.before.tables.items()}
     tables = {name: scan(job.kb, entry) for name, entry in records["sources"].tables.items()}
     total = records["sources"].tables["generations"].rows
@@ -212,25 +259,55 @@ def _run_parse(job: _Build, key: str, records: Mapping[str, StageRecord]) -> Sta
         progress=lambda rows: job.progress("parse", rows, total),
     )
     notes = {"rules": rules, "reused": parsed.reused}
-    return job.kb.write_stage("parse", key, parsed.tables, read=parsed.read, kept=parsed.kept, notes=notes)
+    return job.kb.write_stage("parse", key, parsed.tables, read=total, kept_in="evidence", notes=notes)
+
+
+def _steps(report: Callable[[int], None]) -> Callable[[int], None]:
+    """Return a progress that is told how many rows are done in all and reports those since the call before."""
+    done = 0
+
+    def progress(rows: int) -> None:
+        nonlocal done
+        report(rows - done)
+        done = rows
+
+    return progress
+
+
+def _has_parsed(job: _Build, rules: str) -> bool:
+    """Return whether the version before was parsed by the same rules and is whole."""
+    before = job.before
+    assert before is not None
+    same = "parse" in before.stages and before.stages["parse"].notes.get("rules") == rules
+    return same and all(job.kb.is_whole(entry) for entry in before.tables.values())
 
 
 def _run_link(job: _Build, key: str, records: Mapping[str, StageRecord]) -> StageRecord:
     from mindkg.link.isa import open_isa
     from mindkg.link.tables import link_tables
 
-    table = open_isa(Path(job.isa["path"]) if job.isa else None, order=job.options["isa_order"])
+    options = job.options
+    table = open_isa(
+        Path(job.isa["path"]) if job.isa else None,
+        order=options["isa_order"],
+        progress=_steps(lambda rows: job.progress("isa", rows, None)),
+    )
     intentions = records["parse"].tables["intentions"]
     linked = link_tables(
         scan(job.kb, intentions).select("intention_id", "text"),
         table,
-        top_k=job.options["top_k"],
+        top_k=options["top_k"],
+        vague=_vague(options["vague"]) if options["vague"] else None,
+        parents=options["parents"],
+        levels=options["levels"],
         progress=lambda rows: job.progress("link", rows, intentions.rows),
     )
-    notes = {"isa": job.isa["path"] if job.isa else "wordnet", "isa_rows": table.rows}
-    kept = intentions.rows + table.rows
-    read = kept + table.rejected
-    return job.kb.write_stage("link", key, linked.tables, read=read, kept=kept, notes=notes)
+    notes = {
+        "isa": job.isa["path"] if job.isa else "wordnet",
+        "isa_rows": {"read": table.rows + table.rejected, "kept": table.rows, "rejected": table.rejected},
+    }
+    read = intentions.rows + table.rows + table.rejected
+    return job.kb.write_stage("link", key, linked.tables, read=read, kept=table.rows, kept_in="intentions", notes=notes)
 
 
 def _publish(job: _Build, records: Mapping[str, StageRecord]) -> Manifest:
@@ -238,12 +315,11 @@ def _publish(job: _Build, records: Mapping[str, StageRecord]) -> Manifest:
     for stage in STAGES:
         tables |= records[stage].tables
     tables["rejects"] = _all_rejects(job.kb, [records[stage] for stage in STAGES])
-    roles = [{**i, "role": "source"} for i in job.inputs] + ([{**job.isa, "role": "isa"}] if job.isa else [])
     versions = {name: version(name) for name in ("mindkg", "daft", "pyarrow", "spacy")}
     manifest = Manifest(
         tables=tables,
         stages=dict(records),
-        inputs=roles,
+        inputs=_inputs(job),
         options=dict(job.options),
         versions={**versions, "python": platform.python_version()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),

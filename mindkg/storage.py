@@ -31,6 +31,7 @@ MANIFEST: Final = "manifest.json"
 PREVIOUS: Final = "manifest.previous.json"
 _RECORDS: Final = "tables/.stages"
 _TEMPORARY: Final = ".building-"
+_FILE: Final = "part-0.parquet"
 _CHUNK: Final = 1 << 22
 
 
@@ -105,10 +106,13 @@ def describe_inputs(files: Sequence[Path], known: Sequence[Mapping[str, Any]] = 
 
 
 class KBDirectory:
-    """One KB directory on disk; methods that write need ``writing()`` around them."""
+    """One KB directory on disk; methods that write need ``writing()`` around them.
+
+    Its path is made absolute: Arrow and Daft take a relative one with special characters for a URL.
+    """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
 
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
         """Return the published manifest, or None where nothing was published; StorageError where it is broken."""
@@ -122,6 +126,13 @@ class KBDirectory:
             raise StorageError(f"the manifest cannot be read: {error}", record=str(file), hint=hint) from error
         return _manifest(raw, file)
 
+    def usable_manifest(self, name: str = MANIFEST) -> Manifest | None:
+        """Return the manifest, or None where there is none or it cannot be read."""
+        try:
+            return self.manifest(name)
+        except StorageError:
+            return None
+
     def open_manifest(self) -> Manifest:
         """Return the published manifest; StorageError where there is no whole KB here."""
         if not self.path.is_dir():
@@ -131,9 +142,9 @@ class KBDirectory:
             hint = "If a build was interrupted, run it again: it goes on where it stopped"
             raise StorageError("this folder is not a finished KB", record=str(self.path), hint=hint)
         for name, entry in manifest.tables.items():
-            if not (self.path / entry.path).is_dir():
-                hint = "Build the KB again into a new folder"
-                raise StorageError(f"table {name} is missing", record=str(self.path / entry.path), hint=hint)
+            if not self.is_whole(entry):
+                hint = "Build the KB again from its sources: what is whole is used again"
+                raise StorageError(f"table {name} is missing or broken", record=entry.path, hint=hint)
         return manifest
 
     def writing(self) -> AbstractContextManager[None]:
@@ -144,7 +155,11 @@ class KBDirectory:
     def loading(self) -> AbstractContextManager[None]:
         """Hold the lock of the stores, which are made while queries wait for them."""
         stores = self.path / "stores"
-        stores.mkdir(exist_ok=True)
+        try:
+            stores.mkdir(exist_ok=True)
+        except OSError as error:
+            hint = "Load it once where it can be written, or copy it"
+            raise StorageError(f"cannot write in the KB: {error.strerror}", record=str(stores), hint=hint) from error
         return self._locked(stores / ".lock", stores.glob("*"), wait=True)
 
     @contextmanager
@@ -158,6 +173,8 @@ class KBDirectory:
         except Timeout:
             hint = "Wait until it ends; a killed process leaves no lock behind"
             raise LockedError("another process is writing to this KB", record=str(self.path), hint=hint) from None
+        except OSError as error:
+            raise StorageError(f"cannot write in the KB: {error.strerror}", record=str(file)) from error
         try:
             for leftover in [p for room in rooms for p in room.glob(f"{_TEMPORARY}*")]:
                 remove(leftover)
@@ -186,7 +203,7 @@ class KBDirectory:
         temporary.mkdir()
         try:
             yield temporary
-            remove(target)
+            discard(target)
             temporary.rename(target)
         finally:
             remove(temporary)
@@ -203,13 +220,16 @@ class KBDirectory:
             remove(folder)
 
     def finished(self, stage: str, key: str) -> StageRecord | None:
-        """Return the record of ``stage`` with fingerprint ``key`` if it and all its tables are there."""
+        """Return the record of ``stage`` with fingerprint ``key`` if it and all its tables are there and whole."""
         try:
-            raw = json.loads((self.path / _RECORDS / f"{stage}-{key}.json").read_text("utf-8"))
-        except (FileNotFoundError, ValueError):
+            record = _stage_record(json.loads((self.path / _RECORDS / f"{stage}-{key}.json").read_text("utf-8")))
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        record = _stage_record(raw)
-        return record if all((self.path / t.path).is_dir() for t in record.tables.values()) else None
+        return record if all(self.is_whole(entry) for entry in record.tables.values()) else None
+
+    def is_whole(self, entry: TableEntry) -> bool:
+        """Return whether the table's file is there with the rows that the entry says."""
+        return _rows(self.path / entry.path) == entry.rows
 
     def write_stage(
         self,
@@ -218,15 +238,18 @@ class KBDirectory:
         tables: Mapping[str, pa.Table | daft.DataFrame],
         *,
         read: int,
-        kept: int,
+        kept: int = 0,
+        kept_in: str | None = None,
         rejected: int | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> StageRecord:
         """Write ``tables``, check that rows read = kept + rejected, and leave a record of the stage.
 
-        ``rejected`` is the rows of the table ``rejects`` unless it is given.
+        The rows written to the table ``kept_in`` are added to ``kept``; ``rejected`` is the rows of the table
+        ``rejects`` unless it is given.
         """
         entries = {name: self.write_table(name, key, rows) for name, rows in tables.items()}
+        kept += entries[kept_in].rows if kept_in else 0
         if rejected is None:
             rejected = entries["rejects"].rows if "rejects" in entries else 0
         if read != kept + rejected:
@@ -242,17 +265,16 @@ class KBDirectory:
         A folder that is there already is whole and holds the same rows, and a manifest may name it: it stays.
         """
         target = self.path / "tables" / name / key
-        if target.is_dir():
-            count = sum(pq.read_metadata(file).num_rows for file in target.glob("*.parquet"))
-        else:
+        count = _rows(target)
+        if count is None:
             with self.building(target) as folder:
-                count = _write_parquet(folder / "part-0.parquet", name, rows)
+                count = _write_parquet(folder / _FILE, name, rows)
         return TableEntry(str(target.relative_to(self.path)), count, key)
 
-    def publish(self, manifest: Manifest) -> None:
-        """Make ``manifest`` the KB in one step; the one before is kept under its own name."""
+    def publish(self, manifest: Manifest, *, keep: bool = True) -> None:
+        """Make ``manifest`` the KB in one step; the one before is kept under its own name unless ``keep`` is false."""
         current = self.path / MANIFEST
-        if current.exists():
+        if keep and self.usable_manifest():
             write_bytes(self.path / PREVIOUS, current.read_bytes())
         write_json(current, asdict(manifest))
 
@@ -266,7 +288,7 @@ class KBDirectory:
 
     def clean(self) -> list[Path]:
         """Remove tables, stores and records that neither manifest names, and return their paths."""
-        manifests = [m for m in (self.manifest(), self.manifest(PREVIOUS)) if m]
+        manifests = [m for m in (self.open_manifest(), self.usable_manifest(PREVIOUS)) if m]
         tables = {self.path / t.path for m in manifests for s in m.stages.values() for t in s.tables.values()}
         tables |= {self.path / t.path for m in manifests for t in m.tables.values()}
         records = {f"{s.stage}-{s.fingerprint}.json" for m in manifests for s in m.stages.values()}
@@ -274,9 +296,18 @@ class KBDirectory:
         gone = [p for p in self.path.glob("tables/[!.]*/*") if p not in tables]
         gone += [p for p in (self.path / _RECORDS).glob("*.json") if p.name not in records]
         gone += [p for p in self.path.glob("stores/*/*") if p.name.split("-")[0] not in prints]
-        for path in gone:
-            remove(path)
+        for path in sorted(gone, key=lambda p: p.suffix != ".json"):  # a record goes before its tables
+            discard(path)
         return sorted(gone)
+
+
+def discard(path: Path) -> None:
+    """Remove what has a final name: it loses the name in one step, so that a kill leaves nothing half removed there."""
+    if path.exists():
+        trash = path.with_name(f"{_TEMPORARY}trash-{path.name}-{os.getpid()}")
+        remove(trash)
+        path.rename(trash)
+        remove(trash)
 
 
 def remove(path: Path) -> None:
@@ -301,6 +332,14 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _rows(folder: Path) -> int | None:
+    """Return the rows of a table's file, None where it is not there or not whole."""
+    try:
+        return int(pq.read_metadata(folder / _FILE).num_rows)
+    except (OSError, pa.ArrowInvalid):
+        return None
 
 
 def _write_parquet(path: Path, name: str, rows: pa.Table | daft.DataFrame) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,6 +125,89 @@ def test_the_papers_counting_keeps_the_asked_label(undisturbed: tuple[Path, floa
     assert rows and all(relation[r["assertion_id"]] == asked[r["generation_id"]] for r in rows)
 
 
+def test_a_relative_path_may_hold_any_character(
+    undisturbed: tuple[Path, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    build(str(SAMPLE), "my kb: [1] 50%*?")
+    kb = mindkg.KnowledgeBase.open("my kb: [1] 50%*?")
+    assert kb.query("graph-counts").num_rows and kb.validate() == []
+    assert_equal(undisturbed[0], tmp_path / "my kb: [1] 50%*?")
+
+
+def test_going_back_to_old_options_publishes_again(tmp_path: Path) -> None:
+    first = build([SAMPLE], tmp_path / "kb")
+    build([SAMPLE], tmp_path / "kb", top_k=1)
+    back = build([SAMPLE], tmp_path / "kb")
+    assert (back.ran, back.published) == ((), True)
+    assert back.manifest.tables == first.manifest.tables
+    assert build([SAMPLE], tmp_path / "kb").published is False
+
+
+def test_how_sources_are_read_cannot_change_without_them(tmp_path: Path) -> None:
+    build([SAMPLE], tmp_path / "kb")
+    with pytest.raises(InputError, match="without sources"):
+        build([], tmp_path / "kb", field="tail")
+
+
+def test_own_vague_concepts_and_a_lower_hierarchy(tmp_path: Path) -> None:
+    vague = tmp_path / "vague.txt"
+    vague.write_text("beverage\n\n")
+    build([SAMPLE], tmp_path / "kb", vague=vague, parents=1, levels=1)
+    kb = mindkg.KnowledgeBase.open(tmp_path / "kb")
+    said = {row["concept"] for row in kb.table("concepts").to_pylist() if row["vague"]}
+    assert said <= {"beverage"}
+    narrower = kb.table("hypernyms")["concept"].to_pylist()
+    assert len(narrower) == len(set(narrower))
+    again = build([SAMPLE], tmp_path / "kb", vague=vague, parents=1, levels=1)
+    vague.write_text("room\n")
+    assert (again.ran, build([], tmp_path / "kb").ran) == ((), ("link",))
+
+
+@pytest.mark.parametrize("damage", ["manifest.json", "manifest.previous.json", "table", "record"])
+def test_building_again_mends_what_is_broken(undisturbed: tuple[Path, float], tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "kb"
+    shutil.copytree(undisturbed[0], path)
+    if damage == "table":
+        (next(path.glob("tables/mentions/*")) / "part-0.parquet").unlink()
+    elif damage == "record":
+        next((path / "tables" / ".stages").glob("parse-*.json")).write_text('{"stage": "parse"}')
+    else:
+        (path / damage).write_text("{broken")
+    build([SAMPLE], path)
+    assert_equal(undisturbed[0], path)
+    assert mindkg.KnowledgeBase.open(path).clean() is not None
+
+
+_KILLED_CLEAN = """
+import os, sys
+from mindkg.knowledge_base import KnowledgeBase
+kb, left = KnowledgeBase.open(sys.argv[1]), int(sys.argv[2])
+def counted(call):
+    def step(*arguments, **more):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return call(*arguments, **more)
+    return step
+os.unlink, os.rename, os.rmdir = counted(os.unlink), counted(os.rename), counted(os.rmdir)
+kb.clean()
+"""
+
+
+@pytest.mark.parametrize("step", [1, 4, 7, 10])
+def test_a_killed_clean_leaves_nothing_that_a_build_takes_for_whole(tmp_path: Path, step: int) -> None:
+    path = tmp_path / "kb"
+    for k in (1, 2, 3):
+        build([SAMPLE], path, top_k=k)
+    done = subprocess.run([sys.executable, "-c", _KILLED_CLEAN, str(path), str(step)])
+    assert done.returncode == 9
+    build([SAMPLE], path, top_k=1)
+    build([SAMPLE], tmp_path / "fresh", top_k=1)
+    assert_equal(tmp_path / "fresh", path)
+
+
 def test_wrong_input_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="isA table"):
         build([SAMPLE], tmp_path / "kb", isa=tmp_path / "none.tsv")
@@ -168,6 +252,7 @@ def test_a_sigkill_leaves_the_old_kb_and_the_next_run_completes(
         process.wait()
 
     kb = mindkg.KnowledgeBase.open(path)
+    assert kill >= KILLS // 2 or process.returncode == -signal.SIGKILL, "the first half must hit a running build"
     new = {name: entry.rows for name, entry in mindkg.KnowledgeBase.open(complete).manifest.tables.items()}
     assert {name: kb.table(name).num_rows for name in old} in ([old, new] if process.returncode else [new])
     subprocess.run([*COMMAND, str(path)], check=True, capture_output=True)

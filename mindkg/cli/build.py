@@ -12,6 +12,7 @@ from mindkg.cli.arguments import KB
 from mindkg.cli.output import console, say, stages
 
 if TYPE_CHECKING:
+    from mindkg.knowledge_base import KnowledgeBase
     from mindkg.pipeline import Built
 
 
@@ -49,6 +50,12 @@ def build(
         typer.Option(help="Relation of a triple: stated (by its text) or asked (for).", show_default=False),
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Concepts kept for an intention (5).", show_default=False)] = None,
+    vague: Annotated[
+        Path | None,
+        typer.Option(help="Concepts that say nothing, one a line, in place of the project's list.", show_default=False),
+    ] = None,
+    parents: Annotated[int | None, typer.Option(help="Hypernyms kept for a concept (5).", show_default=False)] = None,
+    levels: Annotated[int | None, typer.Option(help="Steps up to hypernyms (3).", show_default=False)] = None,
     load: Annotated[
         list[str] | None, typer.Option(help="Load this engine too: ladybug or oxigraph.", show_default=False)
     ] = None,
@@ -74,26 +81,50 @@ def build(
             isa=isa,
             isa_order=isa_order,
             top_k=top_k,
+            vague=vague,
+            parents=parents,
+            levels=levels,
             progress=progress,
         )
-    _report(built)
-    with KnowledgeBase.open(built.path) as kb:
+    with KnowledgeBase.open(output) as kb:
+        _report(built, kb)
         for engine in load or ():
             kb.load(engine, progress=say)
 
 
-def _report(built: Built) -> None:
-    manifest = built.manifest
-    for stage in manifest.stages.values():
-        say(f"{stage.stage}: {stage.read:,} rows read = {stage.kept:,} kept + {stage.rejected:,} rejected")
-    conflicts = manifest.stages["sources"].notes.get("title_conflicts")
+def _report(built: Built, kb: KnowledgeBase) -> None:
+    facts = kb.info()
+    for line in _stage_lines(facts):
+        say(line)
+    conflicts = facts["stages"]["sources"].get("title_conflicts")
     if conflicts:
         say(f"sources: {conflicts:,} products have several titles; the most frequent one stands")
-    rows = ", ".join(
-        f"{manifest.tables[name].rows:,} {name}"
-        for name in ("products", "cobuys", "assertions", "intentions", "mentions")
-    )
-    say(f"{built.path}: {rows}" if built.ran else f"{built.path}: nothing to do, all is up to date ({rows})")
+    told = ("products", "cobuys", "assertions", "intentions", "mentions")
+    rows = ", ".join(f"{facts['tables'][name]:,} {name}" for name in told)
+    if not built.published:
+        say(f"{kb.path}: nothing to do, all is up to date ({rows})")
+    else:
+        again = "" if built.ran else "published again from what was there: "
+        say(f"{kb.path}: {again}{rows}")
+    if facts["refused"]:
+        say(f"the filter refused {facts['refused']:,} assertions: they stay in the tables, not in the graph")
+
+
+def _stage_lines(facts: dict[str, Any]) -> list[str]:
+    """Return one line a stage that says where its rows went, with the reasons of its rejects."""
+    lines = []
+    for name, stage in facts["stages"].items():
+        isa = stage.get("isa_rows")
+        if isa:
+            lines.append(f"isa: {_conserved(isa)}")
+            stage = {part: stage[part] - isa[part] for part in isa}
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in facts["rejects"].get(name, {}).items())
+        lines.append(f"{name}: {_conserved(stage)}" + (f" ({reasons})" if reasons else ""))
+    return lines
+
+
+def _conserved(stage: dict[str, int]) -> str:
+    return f"{stage['read']:,} rows read = {stage['kept']:,} kept + {stage['rejected']:,} rejected"
 
 
 def info(kb: KB, as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False) -> None:
@@ -117,8 +148,9 @@ def _show(facts: dict[str, Any]) -> None:
     for name, rows in facts["tables"].items():
         table.add_row(name, f"{rows:,}")
     out.print(table)
-    for name, s in facts["stages"].items():
-        out.print(f"{name}: {s['read']:,} rows read = {s['kept']:,} kept + {s['rejected']:,} rejected", markup=False)
+    for line in _stage_lines(facts):
+        out.print(line, markup=False)
+    out.print(f"filter: {facts['refused']:,} assertions refused, not in the graph", markup=False)
     for i in facts["inputs"]:
         out.print(f"{i['role']}: {i['path']}  {i['bytes']:,} bytes  sha256 {i['sha256'][:16]}…", markup=False)
     options = ", ".join(f"{k}={v}" for k, v in facts["options"].items() if v is not None)
