@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
@@ -130,7 +131,7 @@ def test_load_gives_the_counts(kb: Path) -> None:
         (("build", str(SAMPLE), "-o", "{tmp}/wrong.csv"), "cannot write a KB"),
         (("load", "{kb}", "access"), "access"),
         (("link", "{tmp}/none.jsonl"), "none.jsonl"),
-        (("link", "{tmp}/wrong.csv"), "wrong.csv:1"),
+        (("link", "{tmp}/wrong.csv", "--vague", "{tmp}/none.txt"), "none.txt"),
         (("parse", "{tmp}/none.jsonl"), "none.jsonl"),
     ],
 )
@@ -183,11 +184,17 @@ def test_parse_answers_each_line_rejects_included(tmp_path: Path) -> None:
         {"id": 6, "text": f"{OPENING} that {TITLES[0]} and {TITLES[1]} are both made of wool.", "relation": "madeOf"},
     ]
     lines[-1]["titles"] = TITLES
-    file = tmp_path / "texts.jsonl"
-    file.write_text("\n".join(map(json.dumps, lines)) + "\n\nnot json\n")
-    rows = [json.loads(line) for line in ok("parse", file).splitlines()]
-    assert [row["id"] for row in rows] == [1, 2, 3, 4, 5, 6, None]
-    hiking, empty, yes, unknown, lacking, titled, broken = rows
+    lines.append({"id": 7, "text": "They are both made of \ud800 wool.", "relation": "madeOf"})
+    lines += [{**lines[0], "id": 8, "titles": 5}, {**lines[0], "id": 9, "titles": "hiking"}]
+    file = tmp_path / "texts.jsonl.gz"
+    file.write_bytes(gzip.compress(("\n".join(map(json.dumps, lines)) + "\n\nnot json\n").encode() + b'"\xff"'))
+    done = run("parse", file)
+    assert done.stderr == "parse: 11 lines, 4 parsed, 7 rejected\n"
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["id"] for row in rows] == [*range(1, 10), None, None]
+    hiking, empty, yes, unknown, lacking, titled, half, number, title, broken, foreign = rows
+    assert (half["reason"], number["reason"], foreign["reason"]) == ("bad_encoding", "missing_field", "bad_encoding")
+    assert title["status"] == "ok"
     assert (hiking["status"], hiking["relation"], hiking["stated"], hiking["tail"]) == (
         "ok",
         "usedFor",
@@ -207,9 +214,17 @@ def test_link_gives_the_mentions_of_each_text(tmp_path: Path) -> None:
     isa = tmp_path / "isa.tsv"
     isa.write_text("drink\tcoffee\t9\nplant\tcoffee\t1\nroom\tkitchen\t3\n")
     file = tmp_path / "texts.jsonl"
-    file.write_text('{"id": "a", "text": "making coffee", "relation": "usedFor"}\n{"id": "b", "text": "zzz"}\n')
-    rows = [json.loads(line) for line in ok("link", file, "--isa", isa).splitlines()]
-    assert [row["id"] for row in rows] == ["a", "b"]
+    bad = '{"id": "c"}\nno JSON\n{"id": "d", "text": "\\ud800"}\n'
+    file.write_text(
+        '{"id": "a", "text": "making coffee", "relation": "usedFor"}\n' + bad + '{"id": "b", "text": "zzz"}'
+    )
+    done = run("link", file, "--isa", isa)
+    assert done.stderr == "link: 5 lines, 2 linked, 3 rejected\n"
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["id"] for row in rows] == ["a", "c", None, "d", "b"]
+    rejects = rows[1:4]
+    assert [row["reason"] for row in rejects] == ["missing_field", "bad_syntax", "bad_encoding"]
+    assert all(row["status"] == "reject" and row["detail"] for row in rejects)
     first = rows[0]["mentions"][0]
     assert (first["surface"], first["concept"], first["start"], first["end"], first["rank"]) == (
         "coffee",
@@ -219,7 +234,10 @@ def test_link_gives_the_mentions_of_each_text(tmp_path: Path) -> None:
         1,
     )
     assert first["typicality"] == pytest.approx(0.9)
-    assert rows[1]["mentions"] == []
+    assert rows[-1]["mentions"] == []
+    (tmp_path / "vague.txt").write_text("Drink\n")
+    line = ok("link", file, "--isa", isa, "--top-k", 1, "--vague", tmp_path / "vague.txt").splitlines()[0]
+    assert [m["concept"] for m in json.loads(line)["mentions"]] == ["plant"]
 
 
 def test_clean_removes_what_no_version_names(kb: Path, tmp_path: Path) -> None:

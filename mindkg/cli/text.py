@@ -11,7 +11,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-_Lines = Annotated[Path, typer.Argument(help="JSON lines; - reads stdin.", show_default=False)]
+from mindkg.cli.output import say
+
+_Lines = Annotated[Path, typer.Argument(help="JSON lines, .gz and .zst too; - reads stdin.", show_default=False)]
+
+
+class _BadLineError(Exception):
+    """A line that cannot be used: a word of the closed list and what was met."""
+
+    def __init__(self, reason: str, detail: str, identity: Any = None) -> None:
+        super().__init__(detail)
+        self.row = {"id": identity, "status": "reject", "reason": reason, "detail": detail}
 
 
 def register(app: typer.Typer) -> None:
@@ -25,13 +35,17 @@ def register(app: typer.Typer) -> None:
 
 def parse(file: _Lines) -> None:
     """Parse raw answers: {"id", "text", "relation", "titles"?} or {"id", "verdict"} in, one JSON line each out."""
-    for number, line in _lines(file):
-        _write(_parsed(line, f"{file}:{number}"))
+    lines = rejected = 0
+    for place, line in _lines(file):
+        row = _parsed(line, place)
+        _write(row)
+        lines += 1
+        rejected += row.get("status") == "reject"
+    say(f"parse: {lines:,} lines, {lines - rejected:,} parsed, {rejected:,} rejected")
 
 
 def _parsed(line: bytes, place: str) -> dict[str, Any]:
     """Return the fields of the parse result; a line that cannot be used is a reject as well."""
-    from mindkg.errors import InputError
     from mindkg.parse import parse_intention, parse_verdict
 
     try:
@@ -39,18 +53,10 @@ def _parsed(line: bytes, place: str) -> dict[str, Any]:
         if "verdict" in record:
             return {"id": record.get("id"), **asdict(parse_verdict(_string(record, "verdict", place)))}
         text, relation = (_string(record, key, place) for key in ("text", "relation"))
-    except InputError as error:
-        reason = "missing_field" if error.hint else "bad_syntax"
-        return {"id": _id(line), "status": "reject", "reason": reason, "detail": str(error)}
-    titles = [t for t in record.get("titles") or () if isinstance(t, str)]
+        titles = _titles(record, place)
+    except _BadLineError as reject:
+        return reject.row
     return {"id": record.get("id"), **asdict(parse_intention(text, relation, titles))}
-
-
-def _id(line: bytes) -> Any:
-    try:
-        return json.loads(line)["id"]
-    except (ValueError, LookupError, TypeError):
-        return None
 
 
 def link(
@@ -62,50 +68,115 @@ def link(
     isa_order: Annotated[
         Literal["concept-first", "instance-first"], typer.Option(help="Columns of the isA table.")
     ] = "concept-first",
+    top_k: Annotated[int, typer.Option(min=1, help="Concepts kept for a text.")] = 5,
+    vague: Annotated[
+        Path | None,
+        typer.Option(
+            help="Concepts that say nothing, one label a line (one that ends in * stands for all that begin so), "
+            "in place of the shipped list.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Link intentions to concepts: {"id", "text", "relation"} in, {"id", "mentions"} out, one JSON line each."""
     from mindkg.link.isa import open_isa
     from mindkg.link.tables import link_texts
 
-    places = [(f"{file}:{number}", line) for number, line in _lines(file)]
-    records = [_object(line, place) for place, line in places]
-    texts = [_string(record, "text", place) for record, (place, _) in zip(records, places, strict=True)]
+    rows = [_linkable(line, place) for place, line in _lines(file)]
+    labels = None if vague is None else _labels(vague)
     table = open_isa(isa, order=isa_order)
-    for record, mentions in zip(records, link_texts(texts, table), strict=True):
-        _write({"id": record.get("id"), "mentions": [asdict(m) for m in mentions]})
+    found = iter(link_texts([row["text"] for row in rows if "text" in row], table, top_k=top_k, vague=labels))
+    for row in rows:
+        _write({"id": row["id"], "mentions": [asdict(m) for m in next(found)]} if "text" in row else row)
+    rejected = sum("text" not in row for row in rows)
+    say(f"link: {len(rows):,} lines, {len(rows) - rejected:,} linked, {rejected:,} rejected")
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield number and bytes of each line that is not blank."""
+def _linkable(line: bytes, place: str) -> dict[str, Any]:
+    """Return id and text of a line, or its reject."""
+    try:
+        record = _object(line, place)
+        return {"id": record.get("id"), "text": _string(record, "text", place)}
+    except _BadLineError as reject:
+        return reject.row
+
+
+def _labels(file: Path) -> list[str]:
+    """Return the labels of a file, folded as the concepts are."""
     from mindkg.errors import InputError
+    from mindkg.link.rows import fold
 
     try:
-        with sys.stdin.buffer if str(file) == "-" else file.open("rb") as stream:
-            yield from ((number, line) for number, line in enumerate(stream, start=1) if line.strip())
-    except OSError as error:
-        raise InputError(f"cannot read: {error.strerror}", record=str(file)) from error
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("cannot read the labels", record=str(file), hint="Give a text file of UTF-8") from error
+    return [label for line in lines if (label := fold(line))]
+
+
+def _lines(file: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield place and bytes of each line that is not blank, of a file that is cut off as far as it goes."""
+    from mindkg.sources.files import CutOffError, chunks
+
+    if str(file) == "-":
+        yield from _numbered(file, sys.stdin.buffer)
+        return
+    try:
+        yield from _numbered(file, _split(chunks(file)))
+    except CutOffError as error:
+        say(f"{file}: {error}")
+
+
+def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    from mindkg.sources.files import CutOffError
+
+    rest, cut = b"", None
+    while True:
+        try:
+            piece = next(pieces, None)
+        except CutOffError as error:
+            piece, cut = None, error
+        if piece is None:
+            break
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    yield rest
+    if cut is not None:
+        raise cut
+
+
+def _numbered(file: Path, lines: Any) -> Iterator[tuple[str, bytes]]:
+    yield from ((f"{file}:{number}", line) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def _object(line: bytes, place: str) -> dict[str, Any]:
-    from mindkg.errors import InputError
-
     try:
         value = json.loads(line.decode("utf-8-sig"))
-    except ValueError as error:
-        raise InputError(f"not a line of JSON: {error}", record=place) from error
+    except UnicodeDecodeError as error:
+        raise _BadLineError("bad_encoding", f"not UTF-8 at byte {error.start} ({place})") from error
+    except (ValueError, RecursionError) as error:
+        raise _BadLineError("bad_syntax", f"not a line of JSON: {error} ({place})") from error
     if not isinstance(value, dict):
-        raise InputError("not a JSON object", record=place)
+        raise _BadLineError("bad_syntax", f"not a JSON object ({place})")
     return value
 
 
 def _string(record: dict[str, Any], key: str, place: str) -> str:
-    from mindkg.errors import InputError
-
-    value = record.get(key)
+    value, identity = record.get(key), record.get("id")
     if not isinstance(value, str):
-        hint = 'A line needs "text" and "relation", or "verdict", as strings'
-        raise InputError(f'"{key}" is missing or not a string', record=place, hint=hint)
+        hint = 'a line needs "text" and "relation", or "verdict", as strings'
+        raise _BadLineError("missing_field", f'"{key}" is missing or not a string: {hint} ({place})', identity)
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise _BadLineError("bad_encoding", f'"{key}" has half of a surrogate pair ({place})', identity)
     return value
+
+
+def _titles(record: dict[str, Any], place: str) -> list[str]:
+    """Return the titles of the products: none, a string, or a list of strings."""
+    titles = record.get("titles")
+    several = [titles] if isinstance(titles, str) else [] if titles is None else titles
+    if not isinstance(several, list) or not all(isinstance(t, str) for t in several):
+        raise _BadLineError("missing_field", f'"titles" is not a list of strings ({place})', record.get("id"))
+    return several
 
 
 def _write(result: dict[str, Any]) -> None:
