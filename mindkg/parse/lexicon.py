@@ -75,6 +75,9 @@ def adjective_phrase(text: str, start: int) -> Literal["noun", "adjective", "oth
     if _DETERMINER.match(text, start):
         return "noun"
     chunk = re.sub(r"\s+(?:and|or)$", "", found.group().strip()).split()
+    # "watches suitable for men": the noun stands before its adjective
+    if len(chunk) > 1 and chunk[-1].lower() in words("elaborating_adjective") and _PLURAL.search(chunk[-2]):
+        chunk = chunk[:-1]
     last = chunk[-1].rstrip(".\"'’")
     if is_adjective(last):
         return _item_behind(text, found.end()) or "adjective"

@@ -7,7 +7,7 @@ from functools import cache
 
 from mindkg.parse import grammar as g
 from mindkg.parse.lexicon import adjective_phrase
-from mindkg.parse.wordings import either, source, table
+from mindkg.parse.wordings import either, folded, source, table
 
 _LEAD = re.compile(r"[\s\"'“‘”’.:;,!*_…–—-]*")
 _AFTER = re.compile(r"[\s\"'“‘:,…]*(?:[–—-]\s+)?")
@@ -127,8 +127,9 @@ def opening(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
     """Return the relation that the sentence ``text[start:stop]`` states, or None where it states none."""
     at: int | None = start
     best = None
+    low = folded(text)
     while at is not None and at < stop:
-        found = _once(text, at, stop, asked)
+        found = _once(text, low, at, stop, asked)
         if found is None or (best is not None and found.relation != best.relation):
             break
         best = found
@@ -156,35 +157,39 @@ def _repeated(text: str, at: int, stop: int) -> int | None:
     return at if _SUBJECT.match(text, at, stop) else None
 
 
-def _once(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
+def _once(text: str, low: str, start: int, stop: int, asked: str) -> g.Opening | None:
     # "they" and "both" may stand for products and for buyers, "the person" only for a buyer
     if not _EITHER.match(text, start):
-        return _of_person(text, start, stop, asked) or _of_products(text, start, stop, asked)
-    found = _of_products(text, start, stop, asked)
+        return _of_person(low, start, stop, asked) or _of_products(text, low, start, stop, asked)
+    found = _of_products(text, low, start, stop, asked)
     if found is None or found.general:
-        found = _of_person(text, start, stop, asked) or found
+        found = _of_person(low, start, stop, asked) or found
     return found
 
 
-def _of_person(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
-    person = g.PERSON.match(text, start, stop)
+def _of_person(low: str, start: int, stop: int, asked: str) -> g.Opening | None:
+    person = g.PERSON.match(low, start, stop)
     if person is None or person.end() >= stop:
         return None
-    aux = g.PERSON_AUX.match(text, person.end())
-    w = g.grammar().person.match(text, aux.end() if aux else person.end(), stop)
+    aux = g.PERSON_AUX.match(low, person.end())
+    w = g.grammar().person.match(low, aux.end() if aux else person.end(), stop)
     return _stated(w, asked) if w else None
 
 
-def _of_products(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
-    products = g.PRODUCTS.match(text, start, stop)
+def _of_products(text: str, low: str, start: int, stop: int, asked: str) -> g.Opening | None:
+    products = g.PRODUCTS.match(low, start, stop)
     if products is None or products.end() >= stop:
         return None
-    pair = products.group("pair")
-    if pair and (_SAYS.search(pair) or g.PERSON.match(text, start, stop)):
+    if _ONE.match(products.group()) and " and " not in products.group():
         return None
-    return _products(text, products, stop, asked)
+    pair = products.group("pair")
+    if pair and (_SAYS.search(pair) or g.PERSON.match(low, start, stop)):
+        return None
+    return _products(text, low, products, stop, asked)
 
 
+# one product of the two
+_ONE = re.compile(r"the\s(?:first|upper|former|second|lower|latter)\b", re.I)
 # two product names hold none of these
 _SAYS = re.compile(
     r"\b(?:is|are|was|were|who|they|which|that|has|have|he|she|wants?|can|buyers?|customers?"
@@ -194,24 +199,24 @@ _SAYS = re.compile(
 _EITHER = re.compile(r"(?:they|both|these|those|each|all)\b", re.I)
 
 
-def _products(text: str, subject: re.Match[str], stop: int, asked: str) -> g.Opening | None:
+def _products(text: str, low: str, subject: re.Match[str], stop: int, asked: str) -> g.Opening | None:
     at = subject.end()
-    words = subject.group().lower()
+    words = subject.group()
     if not text[at : at + 1].isspace() or at + 1 >= stop:
         return None
     at += 1
-    aux = g.AUX.match(text, at, stop)
+    aux = g.AUX.match(low, at, stop)
     tail = aux.end() if aux else at
-    if g.NEGATION.match(text, tail) or g.NEGATION.match(text, at):
+    if g.NEGATION.match(low, tail) or (tail > at and g.NEGATION.match(low, at)):
         return None
     for begin in (tail, at) if tail > at else (at,):
-        if (w := g.grammar().products.match(text, begin, stop)) and w.end() <= stop:
-            if g.NEGATION.match(text, w.end()):
+        if (w := g.grammar().products.match(low, begin, stop)) and w.end() <= stop:
+            if g.NEGATION.match(low, w.end()):
                 return None
             return _stated(w, asked)
-    plain = g.PLAIN_AUX.match(text, at, stop)
+    plain = g.PLAIN_AUX.match(low, at, stop)
     tail = plain.end() if plain else at
-    spoken = (text[at:tail] + " " + words).lower().split()
+    spoken = (low[at:tail] + " " + words).split()
     both = bool({"both", "all", "each"} & {s.strip(",'\"") for s in spoken})
     is_ = bool({"are", "is", "was", "were", "be"} & set(spoken)) or subject.group("re") is not None
     if tail >= stop:

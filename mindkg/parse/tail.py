@@ -9,7 +9,7 @@ from functools import cache
 
 from mindkg.parse.lexicon import is_adjective, words
 from mindkg.parse.names import keeps_capital
-from mindkg.parse.wordings import either, table
+from mindkg.parse.wordings import either, folded, folded_pattern, table
 
 # every alternative begins with one plain character, which the engine can scan for
 _BREAK = re.compile(
@@ -21,6 +21,8 @@ _ARTICLE = re.compile(r"(?:[Aa]n?|[Tt]he(?!\s[A-Z]))(?=\s|\Z)")
 _PARALLEL = re.compile(
     r"(?:,\s+(?:an?|the)\s[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:an?|the|other|his|her|their|any|some|more)\s", re.I
 )
+# "dinner, the opera, and parties": a short item before the last one of a list
+_LAST_ITEM = re.compile(r"\s(?:[\w'’-]+\s?){1,2},\s+(?:and|or)\s+", re.I)
 _PREPOSITION = (
     r"(?=\s+(?:for|to|by|with|in|as|on|from|of|at|among|into|specifically|especially|primarily"
     r"|mainly|together|using|around|after|within|throughout|during|and|it|them|their|the"
@@ -52,11 +54,10 @@ def _elaboration() -> re.Pattern[str]:
     ed = "|".join(w for w in t["elaborating_participle"].split() if not w.endswith("ing"))
     ing = "|".join(w for w in t["elaborating_participle"].split() if w.endswith("ing"))
     adjective = "|".join(t["elaborating_adjective"].split())
-    return re.compile(
+    return folded_pattern(
         rf"(?P<phrase>{either(t['elaboration'])}(?![\w'’-]))|{_ADVERB}{{0,2}}(?:(?P<ed>(?:{ed})(?![\w-])"
         rf"|\w+ed{_PREPOSITION})|(?P<known>(?:{ing})(?![\w-]))"
         rf"|(?P<adjective>(?:{adjective})(?=\s+(?:for|to|in|with|among|of|both|as|choices?|options?)\b|\s*\Z)))",
-        re.I,
     )
 
 
@@ -67,7 +68,7 @@ def _predicate() -> re.Pattern[str]:
     def one(name: str) -> str:
         return "|".join(t[name].split())
 
-    return re.compile(
+    return folded_pattern(
         rf"(?P<clause>(?:they|he|she|we|you|it|i)(?=\s)|both(?=\s+(?:are|is|have|can|could"
         rf"|of|products|items|offer|provide|share|feature|serve|come|will|may|would|cater|appeal"
         rf"|belong|complement)\b)"
@@ -83,7 +84,6 @@ def _predicate() -> re.Pattern[str]:
         rf"|the|a|an|both|that|their|his|her|for|in|with|something|style|quality)\b))"
         rf"|(?P<participle>(?:{one('predicate_participle')})(?=\s+(?:for|to|by|of|in|with|from"
         rf"|as|together|on|at|specifically|using)\b)))",
-        re.I,
     )
 
 
@@ -125,8 +125,10 @@ def tail_end(text: str, start: int, stop: int, *, infinitive: bool, titles: Sequ
 
 def _comma(text: str, start: int, at: int, after: int, stop: int) -> bool:
     if m := _ARTICLE.match(text, after, stop):
+        if (item := _LAST_ITEM.match(text, m.end(), stop)) and not _predicate().match(text, item.end(), stop):
+            return False
         return not (_PARALLEL.match(text, _item_end(text, m.end(), stop), stop) and _before_is_noun(text, start, at))
-    m = _elaboration().match(text, after, stop)
+    m = _elaboration().match(folded(text), after, stop)
     if m is None:
         return _unknown_participle(text, start, at, after, stop)
     if m.group("known"):
@@ -176,7 +178,7 @@ def _conjunction(text: str, start: int, at: int, after: int, stop: int, infiniti
     first = _WORD.match(text, after, stop)
     if first is None or not _may_be_predicate(first.group().lower()):
         return False
-    m = _predicate().match(text, after, stop)
+    m = _predicate().match(folded(text), after, stop)
     if m is None:
         return False
     kind = m.lastgroup
