@@ -22,6 +22,9 @@ _FILE: Final = "graph.lbug"
 _POOL: Final = 2 << 30
 """Buffer pool in bytes: LadybugDB's own default is 80 % of the machine's memory."""
 
+_UNREAD: Final = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`|//[^\n]*|/\*.*?\*/""", re.DOTALL)
+"""Strings, quoted names and comments of Cypher: a dollar sign in them is no parameter."""
+
 
 class LadybugStore:
     """A property graph in LadybugDB, opened read-only; see ``Store``."""
@@ -45,10 +48,10 @@ class LadybugStore:
                 rows = write_property_graph(folder, Path(files))
                 for statement in _definitions():
                     connection.execute(statement)
-                for name, n in rows.items():
-                    if n:
-                        progress(f"copying {n:,} {name}")
-                        connection.execute(_copy(name, Path(files) / f"{name}.parquet"))
+                full = [name for name, n in rows.items() if n]
+                progress(f"copying {sum(rows.values()):,} rows of {len(full)} tables")
+                for name in full:
+                    connection.execute(_copy(name, Path(files) / f"{name}.parquet"))
             connection.execute("CHECKPOINT;")
         except RuntimeError as error:
             raise StoreError(f"LadybugDB refuses the graph: {_one_line(error)}") from error
@@ -61,11 +64,12 @@ class LadybugStore:
         """Return the store that ``build`` wrote into ``place``; raises StoreError where there is none."""
         import ladybug
 
-        if not (place / _FILE).is_file():
+        file = place / _FILE
+        if not file.is_file() or not file.stat().st_size:  # LadybugDB opens an empty file as an empty database
             raise StoreError("There is no LadybugDB database", record=str(place))
         try:
-            return cls(ladybug.Database(str(place / _FILE), read_only=True, buffer_pool_size=_POOL))
-        except RuntimeError as error:
+            return cls(ladybug.Database(str(file), read_only=True, buffer_pool_size=_POOL))
+        except (RuntimeError, OSError, ValueError) as error:
             raise StoreError(f"LadybugDB cannot open the store: {_one_line(error)}", record=str(place)) from error
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
@@ -74,13 +78,17 @@ class LadybugStore:
 
         if self._database is None:
             raise QueryError("The store is closed")
+        given = dict(parameters or {})
+        missing = [name for name in _parameters(text) if name not in given]
+        if missing:
+            raise QueryError(f"The query needs {' '.join(f'-p {name}=…' for name in missing)}")
         connection = ladybug.Connection(self._database)
         try:
-            result = connection.execute(text, dict(parameters or {}))
+            result = connection.execute(text, given)
             if isinstance(result, list):
                 raise QueryError("More than one statement", hint="Give one statement without a semicolon inside")
             return _whole_numbers(result.get_as_arrow())
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:  # of values it cannot bind too
             raise QueryError(f"LadybugDB refuses the query: {_one_line(error)}") from error
         finally:
             connection.close()
@@ -106,6 +114,11 @@ def _definitions() -> list[str]:
 def _copy(table: str, file: Path) -> str:
     template = _without_comments((data_folder("loaders") / "ladybug" / "copy.cypher").read_text("utf-8"))
     return re.sub(r"\bTABLE\b", table, template).replace("FILE", str(file))
+
+
+def _parameters(text: str) -> list[str]:
+    """Return the names of the parameters of a Cypher query, each once; LadybugDB takes a missing one for null."""
+    return list(dict.fromkeys(re.findall(r"\$(\w+)", _UNREAD.sub(" ", text))))
 
 
 def _without_comments(text: str) -> str:

@@ -21,6 +21,15 @@ _XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 _INTEGERS: Final = {_XSD + name for name in ("integer", "int", "long", "nonNegativeInteger", "positiveInteger")}
 _FLOATS: Final = {_XSD + name for name in ("double", "float", "decimal")}
 
+_ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
+_STRINGS: Final = r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n\r])*"|'(?:\\.|[^'\\\n\r])*'"""
+_UNREAD: Final = tuple(
+    re.compile(rf"<[^<>\"{{}}|^`\\\s{more}]*>|{_STRINGS}|#[^\n\r]*|[?$]\w+|:(?:[\w.%:-]|\\.)*", re.DOTALL)
+    for more in ("", "'")
+)
+"""IRIs, strings, comments, variables and local names of SPARQL: what they say is no keyword."""
+_LONGEST: Final = 200
+
 
 class OxigraphStore:
     """The graph as RDF in Oxigraph, opened read-only; see ``Store``."""
@@ -61,7 +70,7 @@ class OxigraphStore:
             raise StoreError("There is no Oxigraph store", record=str(place))
         try:
             return cls(pyoxigraph.Store.read_only(str(place)))
-        except OSError as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise StoreError(f"Oxigraph cannot open the store: {_one_line(error)}", record=str(place)) from error
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
@@ -74,14 +83,26 @@ class OxigraphStore:
             raise QueryError("SPARQL takes no parameters beside its text")
         if self._store is None:
             raise QueryError("The store is closed")
+        if _asks_elsewhere(text):
+            raise QueryError("SERVICE is refused: a query reads this KB only, and opens no connection")
         try:
             return _table(self._store.query(text, prefixes=dict(prefixes())))
         except (SyntaxError, ValueError, OSError, RuntimeError) as error:
-            raise QueryError(f"Oxigraph refuses the query: {_one_line(error)}") from error
+            # a syntax error lists all that could have stood there
+            raise QueryError(f"Oxigraph refuses the query: {_shortened(_one_line(error))}") from error
 
     def close(self) -> None:
         """Let go of the files; the store answers no more."""
         self._store = None
+
+
+def _asks_elsewhere(text: str) -> bool:
+    """Return whether a query has a SERVICE, which pyoxigraph cannot be told not to follow.
+
+    An apostrophe may stand in an IRI and, after a less-than sign, begin a string: both readings are looked at.
+    """
+    decoded = _ESCAPE.sub(lambda m: chr(min(int(m[1] or m[2], 16), 0x10FFFF)), text)  # as SPARQL 1.1, section 19.2
+    return any("service" in unread.sub(" ", decoded).lower() for unread in _UNREAD)
 
 
 def _table(answer: Any) -> pa.Table:
@@ -118,6 +139,10 @@ def _datatype(term: Any) -> str | None:
 
 def _float(text: str) -> float:
     return float(text.replace("INF", "inf"))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _one_line(error: Exception) -> str:
