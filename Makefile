@@ -35,4 +35,4 @@ bench: $(VENV)/installed-dev  ## rates, memory and ratios to the baselines (FRAC
 	$(BIN)/python -m benchmarks --fraction $(or $(FRACTION),0.02)
 
 clean:  ## remove what demo, test and bench made
-	rm -rf $(VENV) build dist demo-kb .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist demo-kb kb kb.ttl .pytest_cache .mypy_cache .ruff_cache

@@ -41,17 +41,29 @@ def intention_key(text: str) -> str:
 
 
 def assertion_key(cobuy_id: str, relation: str, intention_id: str) -> str:
-    """Return the key of (co-buy, relation, intention)."""
+    """Return the key of (co-buy, relation, intention).
+
+    >>> assertion_key("fnkstl4qhixjyi2u4dmw", "isA", "6es7w633do4yx5d4uzts")
+    'zsadevdcz5waqfqv22hn'
+    """
     return key(cobuy_id, relation, intention_id)
 
 
 def run_key(stage: str, model: str, revision: str, prompt_version: str, parameters: str) -> str:
-    """Return the key of a run; ``parameters`` is JSON with sorted keys."""
+    """Return the key of a run; ``parameters`` is JSON with sorted keys.
+
+    >>> run_key("intentions", "llava-1.5", "", "1", '{"temperature": 0.2}')
+    'iworgm3ifgdebmulpia3'
+    """
     return key(stage, model, revision, prompt_version, parameters)
 
 
 def generation_key(run_id: str, cobuy_id: str, relation: str, source_record: str) -> str:
-    """Return the key of one answer: the run that made it, what was asked, and the source's record."""
+    """Return the key of one answer: the run that made it, what was asked, and the source's record.
+
+    >>> generation_key("cqm3b6vyxo2oldm7tjhq", "fnkstl4qhixjyi2u4dmw", "isA", "FS_1")
+    's362lnrkew53rvwrw7mu'
+    """
     return key(run_id, cobuy_id, relation, source_record)
 
 

@@ -212,13 +212,15 @@ def _parse_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
 
 def _link_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
     from mindkg import link
+    from mindkg.link import isa
 
     table = job.isa["sha256"] if job.isa else "wordnet"
     options = [job.options[name] for name in ("isa_order", "top_k", "parents", "levels")]
     if job.options["vague"]:
         options += sorted(_vague(job.options["vague"]))
     words = [file_sha256(path) for path in link.DATA_FILES]
-    return fingerprint("link", link.VERSION, records["parse"].fingerprint, table, options, words)
+    versions = [link.VERSION, isa.VERSION, version("spacy"), version("spacy-lookups-data")]
+    return fingerprint("link", versions, records["parse"].fingerprint, table, options, words)
 
 
 def _hashes(*names: str) -> list[str]:

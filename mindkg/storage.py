@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mindkg.errors import ConservationError, LockedError, StorageError
-from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
+from mindkg.schema import KEYS, REASONS, SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     import daft
@@ -362,8 +362,14 @@ def _write_parquet(path: Path, name: str, rows: pa.Table | daft.DataFrame) -> in
 
 
 def _check_keys(name: str, batch: pa.RecordBatch, last: list[Any] | None) -> list[Any] | None:
-    """Raise ConservationError if a key stands twice in a sorted table; return the key of the batch's last row."""
+    """Return the key of the batch's last row.
+
+    Raises ConservationError if a key stands twice in a sorted table, or a reject has a reason that is not declared.
+    """
     if name == "rejects":
+        unknown = pc.unique(batch.filter(pc.invert(pc.is_in(batch["reason"], pa.array(REASONS))))["reason"])
+        if len(unknown):
+            raise ConservationError(f"rejects for reasons that are not declared: {unknown.to_pylist()}")
         return None
     columns = [batch.column(k) for k in KEYS[name]]
     same = pa.array([True] * 0) if batch.num_rows < 2 else None

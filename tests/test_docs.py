@@ -51,6 +51,8 @@ def test_readme_commands_and_python_run_one_after_the_other(workplace: Path) -> 
     for command in own:
         done = subprocess.run(command, shell=True, cwd=workplace, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+        if command.startswith(("mindkg query", "mindkg sparql", "mindkg cypher")):
+            assert done.stdout.count("\n") > 4, f"{command} shows no row"
     for code in blocks("python"):
         done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
