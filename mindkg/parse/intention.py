@@ -148,8 +148,22 @@ def _skip_questions(text: str, start: int) -> int:
     return start
 
 
+_CLAUSE_FRONT = re.compile(r"[.!?\n]\s|[,;:]|\b(?:but|however|that|say|think|believe|guess)\b", re.I)
+
+
+def _denied(text: str, start: int, boilerplate: re.Match[str]) -> bool:
+    """Say whether the clause around what looks like boilerplate declines: "I cannot give a co-buy intention as …"."""
+    at = start
+    for m in _CLAUSE_FRONT.finditer(text, start, boilerplate.start()):
+        at = m.end()
+    before = text[at : boilerplate.start()].lower().split()
+    return bool(before) and (before[-1] == "no" or refuses(text[at : boilerplate.end()].strip()))
+
+
 def _later_boilerplate(text: str, start: int) -> int | None:
     for m in front.anywhere().finditer(text, start):
+        if _denied(text, start, m):
+            continue
         at, _ = front.strip_front(text, m.start(), len(text))
         stop, _ = sentence_end(text, at)
         if _VISIBLE.search(text, at, stop):
@@ -302,7 +316,7 @@ def _sentence(
     tail = text[first:last]
     if may_be_foreign(text[at:stop]) and (is_foreign(tail) or is_foreign(text[at:stop])):
         return _rejected("wrong_language")
-    if not _VISIBLE.search(tail) or _PLACE.match(text[start:end]) or _unfinished(tail, at, first):
+    if not _VISIBLE.search(tail) or _PLACE.match(text[start:end]) or _unfinished(text[at:last], at == first, ended):
         return _rejected("prefix_only")
     if not cut and breaks_off(text, begin, stop, ended):
         return _rejected("truncated")
@@ -330,9 +344,19 @@ def _starts() -> frozenset[str]:
     return grammar().starts
 
 
-def _unfinished(tail: str, at: int, first: int) -> bool:
-    """Say whether the tail is only the beginning of a prefix ("they both have")."""
-    return first == at and " ".join(tail.lower().split()) in _starts()
+# "The potential co-buy intention for the lamp": no more than the beginning of the boilerplate
+_LEAD_ONLY = re.compile(
+    r"(?:the )?potential\s(?:c\Z|co\b-?\Z"
+    r"|(?:co-?buy(?:ing)?)(?:\s(?:i\w*|intention(?:\s(?:for|of|behind)\b[^.!?]*)?))?\s*\Z)",
+    re.I,
+)
+
+
+def _unfinished(said: str, whole: bool, ended: bool) -> bool:
+    """Say whether only the beginning of a prefix is said ("they both have"); ``whole``: all of it is the tail."""
+    if whole and _LEAD_ONLY.match(said):
+        return True
+    return (whole or not ended) and " ".join(said.lower().split()) in _starts()
 
 
 @cache

@@ -30,7 +30,7 @@ _ELIDED = re.compile(r"\b(?:[ldjnsctm]|qu|dell|all|nell|un)['’](?=\w{3})", re.
 _BORROWED = re.compile(
     r"(?<![^\W\d_])(?:(?:[Dd]e la|[Ll]es?|[Ll]a|[Ee]l|[Ll]os|[Ll]as|[Ii]l)\s)?[A-ZÀ-ÖØ-Þ][\w'’-]*"
     r"(?:\s(?:de|du|des|la|le|les|del|della|dei|di|da|do|dos|el|los|las|et|y|e|van|von|der|den)){1,2}"
-    r"\s[A-ZÀ-ÖØ-Þ][\w'’-]*|\b[àa] la \w+|\bdu jour\b"
+    r"\s[A-ZÀ-ÖØ-Þ][\w'’-]*|\b(?:L[ao]s|L[ae]|El|San(?:ta)?)\s[A-Z][\w'’-]*|\b[àa] la \w+|\bdu jour\b"
 )
 
 

@@ -31,6 +31,8 @@ _LEAD = re.compile(r"[\s\"'“”‘’*_#>()\[\]`.,:;!-]*")
 _GOES_ON = re.compile(r"[\s\"'”’*_)\]]*(?:\Z|[.,!;:\n–—-]|\s)")
 _NO_NOUN = re.compile(r"[ \t]+(?P<next>[^\W\d_][\w'’-]*)")
 _ONLY_QUESTION = re.compile(r"[^.!?\n]*\?\s*\Z")
+_LAST_WORD = re.compile(r"[,;–—-]\s*(?:(?:so|thus|hence|therefore|then)\s+)?[\"'“]?(yes|no)[\"'”]?[\s.!]*\Z", re.I)
+_NOT_SAID = re.compile(r"\b(?:or|and|not|never|neither|either|maybe|perhaps|say|with|between)\s*[\"'“]?\s*\Z", re.I)
 # the question and how to answer it, without an answer
 _ONLY_ECHO = re.compile(
     r"[^.!?\n]*\?\s*(?:please\s+)?(?:answer|output|respond|reply|say|choose)\b[^.?!:,\n]*[.?!]?\s*\Z"
@@ -196,6 +198,8 @@ def _decide(text: str) -> ParsedVerdict:
         return _unparsable("refusal")
     if len(sentences) > 1 and (last := _explicit(sentences[-1], _skip_labels(sentences[-1]))) in ("yes", "no"):
         return _verdict(last == "yes", "end")
+    if (said := _LAST_WORD.search(text)) and not _NOT_SAID.search(text[: said.start()]):
+        return _verdict(said.group(1).lower() == "yes", "end")
     _, colon, behind = sentences[-1].rpartition(":")
     if (
         colon
