@@ -86,5 +86,5 @@ def adjective_phrase(text: str, start: int) -> Literal["noun", "adjective", "oth
     if _VERBAL.match(chunk[0]) or _VERBAL.match(last):
         return "other"
     if len(chunk) == 1 or chunk[-2].lower() in ("and", "or", "very", "highly", "more", "most", "so", "quite"):
-        return "adjective"
+        return _item_behind(text, found.end()) or "adjective"
     return "noun"
