@@ -41,6 +41,8 @@ class Reading:
         parameters = json.dumps({"field": layout.field, "format": layout.format.name}, sort_keys=True)
         model = model or "unknown"
         run_id = run_key(stage, model, revision, prompt_version, parameters)
+        if run_id in self.runs:
+            return run_id
         self.runs[run_id] = {
             "run_id": run_id,
             "stage": stage,
@@ -56,6 +58,8 @@ class Reading:
 
     def reject(self, rows: list[tuple[str, str, str, str]]) -> None:
         """Note refused rows: record, reason, detail and text of each."""
+        if not rows:
+            return
         self.rows_rejected += len(rows)
         names = ("stage", "record", "reason", "detail", "text")
         found = [dict(zip(names, ("sources", *row), strict=True)) for row in rows]
