@@ -75,6 +75,13 @@ def test_info_and_queries_as_json(kb: Path) -> None:
     assert "MATCH" in ok("queries", "shared-concepts") and "SELECT" in ok("queries", "shared-concepts")
 
 
+def test_info_writes_a_table_such_as_the_rejects(kb: Path) -> None:
+    rejects = json.loads(ok("info", kb, "--table", "rejects", "--format", "json"))
+    assert len(rejects) == 10
+    assert {r["record"].split(":")[0] for r in rejects if r["stage"] == "sources"} == {"sample.csv"}
+    assert all(r["reason"] for r in rejects)
+
+
 def test_filtered_assertions_enter_the_graph_only_when_asked(kb: Path) -> None:
     counts = [
         {r["class"]: r["n"] for r in json.loads(ok("query", kb, "graph-counts", *flag, "--format", "json"))}
@@ -91,6 +98,16 @@ def test_export_says_where_it_wrote(kb: Path, tmp_path: Path, to: str) -> None:
     target = tmp_path / "out" / to
     assert ok("export", kb, "--to", to, "-o", target) == f"{target}\n"
     assert any(target.iterdir()) if to == "csv" else target.stat().st_size > 1000
+
+
+def test_export_goes_to_stdout(kb: Path) -> None:
+    assert ok("export", kb, "--to", "triples", "-o", "-").count("\tproduct\tproduct:") > 60
+
+
+def test_a_table_of_nothing_says_so(kb: Path) -> None:
+    done = run("sparql", kb, "SELECT ?s { ?s a mind:Nothing }")
+    assert (done.returncode, done.stderr) == (0, "no rows\n")
+    assert run("sparql", kb, "SELECT ?s { ?s a mind:Nothing }", "--format", "csv").stderr == ""
 
 
 @pytest.mark.parametrize("flags", [(), ("--shacl",)])
@@ -118,7 +135,10 @@ def test_load_gives_the_counts(kb: Path) -> None:
         (("sparql", "{kb}", "SELECT nonsense"), "Oxigraph refuses the query"),
         (("cypher", "{kb}", "MATCH nonsense"), "LadybugDB refuses the query"),
         (("cypher", "{kb}", "@{tmp}/none.cypher"), "cannot read the query"),
+        (("cypher", "{kb}", "RETURN $name"), "-p name=…"),
         (("export", "{kb}", "--to", "pdf"), "turtle"),
+        (("export", "{kb}", "--to", "turtle", "--base", "here"), "absolute IRI"),
+        (("export", "{kb}", "--to", "csv", "-o", "-"), "stream"),
         (("export", "{kb}", "--to", "turtle", "-o", "/dev/null/x"), "cannot write"),
         (("build", "{tmp}/none.csv", "-o", "{tmp}/new"), "none.csv"),
         (("build", "{tmp}/wrong.csv", "-o", "{tmp}/new"), "wrong.csv"),

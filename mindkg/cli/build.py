@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindkg.cli.arguments import KB
-from mindkg.cli.output import console, say, stages
+from mindkg.cli.arguments import KB, Rows
+from mindkg.cli.output import Format, console, say, stages, write_rows
 
 if TYPE_CHECKING:
     from mindkg.knowledge_base import KnowledgeBase
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: `mindkg build answers.csv.gz -o kb` · `mindkg build 'parts/*.jsonl' --isa probase.txt -o kb` "
         "· `mindkg build answers.csv --field tail -o folkscope-kb --load ladybug --load oxigraph`"
     )(build)
-    app.command(epilog="Example: `mindkg info kb --json`")(info)
+    app.command(epilog="Examples: `mindkg info kb --json` · `mindkg info kb --table rejects --format csv`")(info)
     app.command(epilog="Example: `mindkg clean kb`")(clean)
 
 
@@ -127,15 +127,24 @@ def _conserved(stage: dict[str, int]) -> str:
     return f"{stage['read']:,} rows read = {stage['kept']:,} kept + {stage['rejected']:,} rejected"
 
 
-def info(kb: KB, as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False) -> None:
-    """Say what a KB holds: rows, where input rows went, inputs, options and versions."""
+def info(
+    kb: KB,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    table: Annotated[
+        str | None, typer.Option(help="Write the rows of this table instead, such as rejects.", show_default=False)
+    ] = None,
+    format: Rows = Format.table,
+) -> None:
+    """Say what a KB holds: rows, where input rows went and why, inputs, options and versions."""
     from mindkg.knowledge_base import KnowledgeBase
 
-    facts = KnowledgeBase.open(kb).info()
-    if as_json:
-        typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
+    base = KnowledgeBase.open(kb)
+    if table:
+        write_rows(base.table(table), format)
+    elif as_json:
+        typer.echo(json.dumps(base.info(), ensure_ascii=False, indent=1))
     else:
-        _show(facts)
+        _show(base.info())
 
 
 def _show(facts: dict[str, Any]) -> None:
