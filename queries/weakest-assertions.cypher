@@ -1,4 +1,4 @@
-//+ summary: the assertions that the filter finds least plausible
+//+ summary: the assertions with the lowest plausibility, then typicality, then support; those that have no score come last, so where the filter gives none, support decides
 //+ parameter: relation, relation, default "", only assertions of this relation; "" for all
 //+ parameter: limit, integer, default 50, how many rows at most
 //+ column: assertion, string
@@ -6,10 +6,12 @@
 //+ column: relation, string
 //+ column: text, string
 //+ column: plausibility, float
+//+ column: typicality, float
 //+ column: support, integer
 MATCH (b:CoBuy)-[r]->(i:Intention)
-WHERE r.plausibility IS NOT NULL AND ($relation = "" OR r.relation = $relation)
+WHERE $relation = "" OR r.relation = $relation
+WITH b, r, i, coalesce(r.plausibility, 2.0) AS first, coalesce(r.typicality, 2.0) AS second
 RETURN r.id AS assertion, b.id AS cobuy, r.relation AS relation, i.text AS text, r.plausibility AS plausibility,
-  r.support AS support
-ORDER BY plausibility, assertion
+  r.typicality AS typicality, r.support AS support
+ORDER BY first, second, support, assertion
 LIMIT $limit;
