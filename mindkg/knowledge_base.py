@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 import pyarrow as pa
 
 from mindkg import __version__, pipeline
-from mindkg.errors import InputError
+from mindkg.errors import InputError, StoreError
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
-from mindkg.storage import KBDirectory, Manifest, fingerprint
+from mindkg.storage import KBDirectory, Manifest, discard, fingerprint
 
 if TYPE_CHECKING:
     import daft
@@ -34,6 +35,9 @@ EXPORTS: Final[Mapping[str, str]] = {
     "triples": "triples.tsv",
 }
 """The forms of ``export`` and the name that each has under ``kb/exports`` unless another is given."""
+
+_RDF: Final = ("turtle", "ntriples", "jsonld")
+_BASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f-\x9f<>\"{}|^`\\\ud800-\udfff]+(?<=[/#:])")
 
 
 class KnowledgeBase:
@@ -113,7 +117,17 @@ class KnowledgeBase:
     def clean(self) -> list[Path]:
         """Remove what no version of the KB names any more, and return the paths that went."""
         with self._directory.writing(), self._directory.loading():
-            return self._directory.clean()
+            return sorted([*self._directory.clean(), *self._old_variants()])
+
+    def _old_variants(self) -> list[Path]:
+        """Remove the stores of these tables that another version of mindkg or of an engine made."""
+        from mindkg.stores import ENGINES
+
+        current = {self._store_folder(name, flag) for name in ("graph", *ENGINES) for flag in (False, True)}
+        old = [p for p in self.path.glob(f"stores/*/{self.manifest.fingerprint}-*") if p not in current]
+        for path in old:
+            discard(path)
+        return old
 
     # the graph
 
@@ -125,9 +139,10 @@ class KnowledgeBase:
         from mindkg.graph import selection
 
         target = self._store_folder("graph", include_filtered)
-        if not target.is_dir():
+        files = [target / f"{name}.parquet" for name in selection.GRAPH_TABLES]
+        if not all(file.is_file() for file in files):
             with self._directory.loading():
-                if not target.is_dir():
+                if not all(file.is_file() for file in files):
                     _say(progress, "selecting what the graph holds")
                     tables = {name: self._folder(name) for name in TABLES}
                     with self._directory.building(target) as folder:
@@ -148,20 +163,24 @@ class KnowledgeBase:
     def store(
         self, engine: str = DEFAULT_ENGINE, *, include_filtered: bool = False, progress: Progress | None = None
     ) -> Store:
-        """Return the embedded ``engine`` opened on the graph, loaded before if it is stale."""
+        """Return the embedded ``engine`` opened on the graph, loaded before if it is stale or does not open."""
         from mindkg.stores import load_store, open_store
+        from mindkg.stores.base import engine_class
 
+        engine_class(engine)  # an unknown name shows before anything is made
         known = self._stores.get((engine, include_filtered))
         if known is not None:
             return known
         target = self._store_folder(engine, include_filtered)
-        if not target.is_dir():
+        store = _opened(engine, target)
+        if store is None:
             folder = self.graph(include_filtered=include_filtered, progress=progress)
             with self._directory.loading():
-                if not target.is_dir():
+                store = _opened(engine, target)  # another process may have made it meanwhile
+                if store is None:
                     _say(progress, f"loading the graph into {engine}")
                     load_store(engine, folder, target, progress)
-        store = open_store(engine, target)
+                    store = open_store(engine, target)
         self._stores[engine, include_filtered] = store
         return store
 
@@ -182,7 +201,9 @@ class KnowledgeBase:
         parameter or a value of the wrong type.
         """
         from mindkg import queries
+        from mindkg.stores.base import engine_class
 
+        engine_class(engine)
         query = queries.find(name)
         queries.bind(query, "cypher", parameters)  # a mistake shows before an engine is loaded
         return queries.run(self.store(engine, include_filtered=include_filtered, progress=progress), query, parameters)
@@ -214,9 +235,8 @@ class KnowledgeBase:
         progress: Progress | None = None,
     ) -> Path:
         """Write the graph as ``to`` (one of ``EXPORTS``) and return the path; ``base`` is the base of data IRIs."""
-        if to not in EXPORTS:
-            raise InputError(f"cannot export to {to!r}", hint=f"Forms: {', '.join(EXPORTS)}")
-        target = Path(output) if output else self.path / "exports" / EXPORTS[to]
+        target = Path(output) if output else self.path / "exports" / EXPORTS.get(to, "")
+        _check_export(to, base, target.name)
         folder = self.graph(include_filtered=include_filtered, progress=progress)
         _say(progress, f"writing {target}")
         try:
@@ -226,6 +246,21 @@ class KnowledgeBase:
             hint = "Give another path with -o"
             raise InputError(f"cannot write: {error.strerror}", record=str(target), hint=hint) from error
         return target
+
+    def write(
+        self,
+        to: str,
+        stream: BinaryIO,
+        *,
+        base: str | None = None,
+        include_filtered: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the graph as ``to``, a form of one file, to the binary ``stream``; the rest as in ``export``."""
+        _check_export(to, base, "")
+        if to == "csv":
+            raise InputError("csv is a folder of files and cannot go into a stream", hint="Give a folder with -o")
+        _export(to, self.graph(include_filtered=include_filtered, progress=progress), stream, base, progress)
 
     def validate(self, *, shacl: bool | None = None, include_filtered: bool = False) -> list[Violation]:
         """Return what breaks the SHACL rules of the ontology: nothing in a sound KB.
@@ -237,17 +272,22 @@ class KnowledgeBase:
         folder = self.graph(include_filtered=include_filtered)
         return validate.validate_graph(folder) if shacl else validate.validate_tables(folder)
 
-    def to_rdflib(self) -> rdflib.Graph:
-        """Return the graph as an rdflib Graph over the Oxigraph store, read-only."""
+    def to_rdflib(self, *, include_filtered: bool = False) -> rdflib.Graph:
+        """Return the graph as an rdflib Graph over the Oxigraph store, read-only, with the prefixes of the ontology."""
         import rdflib
         from oxrdflib import OxigraphStore
         from pyoxigraph import Store
         from rdflib.graph import DATASET_DEFAULT_GRAPH_ID
 
-        self.load("oxigraph")
-        place = self._store_folder("oxigraph", False)
+        from mindkg.graph.rdf_model import prefixes
+
+        self.load("oxigraph", include_filtered=include_filtered)
+        place = self._store_folder("oxigraph", include_filtered)
         store = OxigraphStore(store=Store.read_only(str(place)))
-        return rdflib.Graph(store=store, identifier=DATASET_DEFAULT_GRAPH_ID)
+        graph = rdflib.Graph(store=store, identifier=DATASET_DEFAULT_GRAPH_ID, bind_namespaces="none")
+        for prefix, iri in prefixes().items():
+            graph.bind(prefix, iri)
+        return graph
 
     def to_networkx(self, *, include_filtered: bool = False) -> networkx.MultiDiGraph[tuple[str, str]]:
         """Return the property graph as a networkx MultiDiGraph; nodes are (label, id)."""
@@ -262,8 +302,10 @@ class KnowledgeBase:
 
     def _store_folder(self, engine: str, include_filtered: bool) -> Path:
         from mindkg.graph import selection
+        from mindkg.stores.base import ENGINES, shape
 
-        variant = fingerprint(__version__, selection.VERSION, include_filtered)[:6]
+        parts = shape(engine) if engine in ENGINES else []
+        variant = fingerprint(__version__, selection.VERSION, include_filtered, *parts)[:6]
         return self._directory.store_folder(engine, f"{self.manifest.fingerprint}-{variant}")
 
 
@@ -272,13 +314,37 @@ def _say(progress: Progress | None, line: str) -> None:
         progress(line)
 
 
-def _export(to: str, folder: Path, target: Path, base: str | None, progress: Progress | None) -> None:
+def _opened(engine: str, target: Path) -> Store | None:
+    """Return the store in ``target``, None where there is none that opens: it is made anew then."""
+    from mindkg.stores import open_store
+
+    try:
+        return open_store(engine, target)
+    except StoreError:
+        return None
+
+
+def _check_export(to: str, base: str | None, name: str) -> None:
+    if to not in EXPORTS:
+        raise InputError(f"cannot export to {to!r}", hint=f"Forms: {', '.join(EXPORTS)}")
+    if to == "csv" and name.endswith(".gz"):
+        raise InputError("csv is a folder of files and is not gzipped", hint="Give the name of a folder with -o")
+    if base is None:
+        return
+    if to not in _RDF:
+        raise InputError(f"{to} has no IRIs and takes no base", hint=f"Forms with a base: {', '.join(_RDF)}")
+    if not _BASE.fullmatch(base):
+        hint = "Give one such as https://example.org/data/, which ends in /, # or :"
+        raise InputError(f"the base {base!r} is no absolute IRI", hint=hint)
+
+
+def _export(to: str, folder: Path, target: Path | BinaryIO, base: str | None, progress: Progress | None) -> None:
     from mindkg.graph import exports, jsonld, ntriples, triples, turtle
     from mindkg.vocabulary import DATA
 
     if to == "graphml":
         exports.write_graphml(folder, target)
-    elif to == "csv":
+    elif to == "csv" and isinstance(target, Path):
         exports.write_csv(folder, target)
     elif to == "triples":
         triples.write_triples(folder, target)

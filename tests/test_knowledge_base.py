@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import rdflib
 from kb_equality import SAMPLE
 
 import mindkg
@@ -52,6 +55,9 @@ def test_rdflib_sees_every_triple_and_answers_sparql(kb: KnowledgeBase, tmp_path
         "PREFIX mind: <https://w3id.org/mindkg/ontology#> SELECT (COUNT(?p) AS ?n) { ?p a mind:Product }"
     )
     assert [int(row[0]) for row in answer] == [60]
+    assert dict(graph.namespaces())["mind"] == rdflib.URIRef("https://w3id.org/mindkg/ontology#")
+    assert "skos:Concept" in {graph.qname(type_) for type_ in graph.objects(None, rdflib.RDF.type)}
+    assert len(kb.to_rdflib(include_filtered=True)) > len(graph)
 
 
 def test_networkx_has_the_nodes_and_edges_that_the_graph_counts_say(kb: KnowledgeBase) -> None:
@@ -86,6 +92,79 @@ def test_a_store_is_made_once_and_made_again_when_it_is_gone(kb: KnowledgeBase) 
     with KnowledgeBase.open(kb.path) as second:
         second.query("graph-counts", include_filtered=True, progress=again.append)
     assert again == []
+
+
+@pytest.fixture
+def copy(kb: KnowledgeBase, tmp_path: Path) -> Path:
+    """The sample's KB with its stores, to be broken."""
+    kb.load("ladybug")
+    kb.load("oxigraph")
+    return Path(shutil.copytree(kb.path, tmp_path / "kb"))
+
+
+def test_a_store_that_does_not_open_is_made_once_more(copy: Path) -> None:
+    def asked() -> list[str]:
+        said: list[str] = []
+        with KnowledgeBase.open(copy) as kb:
+            for engine in ("ladybug", "oxigraph"):
+                assert kb.query("relation-counts", engine=engine, progress=said.append).num_rows
+        return said
+
+    assert asked() == []
+    for pattern in ("ladybug/*/graph.lbug", "oxigraph/*/*.sst", "graph/*/concepts.parquet"):
+        for file in copy.glob(f"stores/{pattern}"):
+            file.unlink()
+    said = asked()
+    assert [line for line in said if "loading the graph" in line] == [
+        "loading the graph into ladybug",
+        "loading the graph into oxigraph",
+    ]
+    assert said[0].startswith("selecting")
+    assert asked() == []
+
+
+def test_a_store_of_another_engine_is_stale_and_cleaned(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(copy / "stores")
+    with KnowledgeBase.open(copy) as kb:
+        for engine in ("ladybug", "oxigraph"):
+            kb.load(engine)
+    before = {p.parent.name: p for p in copy.glob("stores/*/*-*")}
+    monkeypatch.setattr("mindkg.stores.base.version", lambda package: f"{package} 99")
+    gone = KnowledgeBase.open(copy).clean()
+    assert [p for p in gone if p.parent.parent.name == "stores"] == [before["ladybug"], before["oxigraph"]]
+    assert before["graph"].is_dir() and not before["ladybug"].exists()
+
+
+@pytest.mark.parametrize(
+    "base", ["x", "https://example.org", "https://e.org/<a>/", "https://e.org/a b/", "urn:", "/a/"]
+)
+def test_a_base_that_makes_no_iris_is_refused(kb: KnowledgeBase, tmp_path: Path, base: str) -> None:
+    with pytest.raises(InputError, match="base"):
+        kb.export("ntriples", tmp_path / "kb.nt", base=base)
+
+
+def test_exports_go_into_streams_and_csv_does_not(kb: KnowledgeBase, tmp_path: Path) -> None:
+    for to in ("turtle", "ntriples", "jsonld", "graphml", "triples"):
+        stream = io.BytesIO()
+        kb.write(to, stream)
+        assert stream.getvalue() == kb.export(to, tmp_path / to).read_bytes()
+    assert b"<urn:own:product/" in kb.export("ntriples", tmp_path / "own.nt", base="urn:own:").read_bytes()
+    with pytest.raises(InputError, match="folder"):
+        kb.write("csv", io.BytesIO())
+    with pytest.raises(InputError, match="gzipped"):
+        kb.export("csv", tmp_path / "kb.csv.gz")
+    for to in ("graphml", "csv", "triples"):
+        with pytest.raises(InputError, match="no base"):
+            kb.export(to, tmp_path / to, base="https://example.org/")
+
+
+def test_an_unknown_engine_is_refused_before_anything_is_made(kb: KnowledgeBase, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(kb.path, tmp_path / "kb", ignore=shutil.ignore_patterns("stores")))
+    with KnowledgeBase.open(path) as bare:
+        for ask in (bare.store, bare.load, lambda engine: bare.query("relation-counts", engine=engine)):
+            with pytest.raises(StoreError, match="access"):
+                ask("access")
+    assert not (path / "stores").exists()
 
 
 def test_mistakes_are_named(kb: KnowledgeBase) -> None:

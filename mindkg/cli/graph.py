@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,16 +41,22 @@ def export(
         str, typer.Option("--to", help="turtle, ntriples, jsonld, graphml, csv or triples.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File (csv: folder); .gz is understood.", show_default=False)
+        Path | None,
+        typer.Option("--output", "-o", help="File (csv: folder); .gz is understood, - is stdout.", show_default=False),
     ] = None,
-    base: Annotated[str | None, typer.Option(help="Base of the data's IRIs.", show_default=False)] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Base of the data's IRIs, such as https://example.org/data/.", show_default=False)
+    ] = None,
     include_filtered: IncludeFiltered = False,
 ) -> None:
     """Write the graph in another form and say where; without -o it goes under KB/exports."""
     from mindkg.knowledge_base import KnowledgeBase
 
-    target = KnowledgeBase.open(kb).export(to, output, base=base, include_filtered=include_filtered, progress=say)
-    typer.echo(str(target))
+    opened = KnowledgeBase.open(kb)
+    if str(output) == "-":
+        opened.write(to, sys.stdout.buffer, base=base, include_filtered=include_filtered, progress=say)
+    else:
+        typer.echo(str(opened.export(to, output, base=base, include_filtered=include_filtered, progress=say)))
 
 
 def validate(

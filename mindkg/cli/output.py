@@ -56,6 +56,8 @@ def write_rows(rows: pa.Table, form: Format, title: str | None = None) -> None:
             writer.writerows(zip(*(map(_plain, column.to_pylist()) for column in batch.columns), strict=True))
     else:
         _write_table(rows, title)
+        if not rows.num_rows:
+            say("no rows")
 
 
 def _write_table(rows: pa.Table, title: str | None) -> None:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 Parameters = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="A parameter, key=value.", show_default=False)
 ]
+Bound = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        help="A parameter, key=value, read as JSON where it is JSON; quotes make text of a number: `-p id='\"501\"'`.",
+        show_default=False,
+    ),
+]
 QueryText = Annotated[
     str, typer.Argument(help="The query's text; - reads it from stdin, @FILE from a file.", show_default=False)
 ]
@@ -90,7 +99,7 @@ def sparql(
 def cypher(
     kb: KB,
     text: QueryText,
-    parameters: Parameters = None,
+    parameters: Bound = None,
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
 ) -> None:

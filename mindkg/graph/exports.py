@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from mindkg.graph.output import writing, writing_folder
 from mindkg.graph.property_graph import NODES, named_tables, node_tables, relationship_tables, relationship_types
 from mindkg.graph.rdf_terms import STRING, contents, join
 
@@ -25,14 +26,14 @@ _FORBIDDEN_RE2: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
 """What XML 1.0 cannot hold, not even escaped (section 2.2), for Python and for Arrow."""
 
 
-def write_graphml(folder: Path, out: Path) -> dict[str, int]:
+def write_graphml(folder: Path, out: Path | BinaryIO) -> dict[str, int]:
     """Write the graph folder ``folder`` as GraphML to ``out`` and return the rows of each label and type.
 
     The id of a node is its label, a colon and its id (``Concept:cable``), with ``%`` and what XML cannot hold
-    percent-encoded. In values what XML cannot hold is U+FFFD. Lists are JSON.
+    percent-encoded. In values what XML cannot hold is U+FFFD. Lists are JSON. A path that ends in ``.gz`` is gzipped.
     """
     rows = {}
-    with out.open("wb") as file:
+    with writing(out) as file:
         file.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n')
         file.writelines(_keys())
         file.write(b'<graph id="mindkg" edgedefault="directed">\n')
@@ -50,11 +51,11 @@ def write_csv(folder: Path, out: Path) -> dict[str, int]:
 
     Every text is quoted, a null is an empty field without quotes, lists are JSON.
     """
-    out.mkdir(parents=True, exist_ok=True)
     rows = {}
-    for name, table in named_tables(folder):
-        pyarrow.csv.write_csv(_without_lists(table), out / f"{name}.csv")
-        rows[name] = table.num_rows
+    with writing_folder(out) as part:
+        for name, table in named_tables(folder):
+            pyarrow.csv.write_csv(_without_lists(table), part / f"{name}.csv")
+            rows[name] = table.num_rows
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,3 +33,18 @@ def writing(out: Path | BinaryIO) -> Iterator[BinaryIO]:
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder whose files get their places in ``out`` once all are written; others there stay."""
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        out.mkdir(exist_ok=True)
+        for file in sorted(part.iterdir()):
+            file.replace(out / file.name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Protocol, Self, cast
@@ -39,6 +41,7 @@ class Store(Protocol):
 
     engine: ClassVar[str]
     dialect: ClassVar[Dialect]
+    package: ClassVar[str]
 
     @classmethod
     def build(cls, folder: Path, place: Path, progress: Progress) -> None:
@@ -69,6 +72,14 @@ def engine_class(engine: str) -> type[Store]:
         raise StoreError(f"Unknown engine {engine!r}", hint=f"Embedded engines: {', '.join(sorted(ENGINES))}")
     module, name = ENGINES[engine].split(":")
     return cast("type[Store]", getattr(import_module(module), name))
+
+
+def shape(engine: str) -> list[str]:
+    """Return what the form of a store of ``engine`` depends on: the version of its package, and our files' bytes."""
+    ontology = data_folder("ontology")
+    files = [*(data_folder("loaders") / engine).glob("*"), ontology / "prefixes.ttl", ontology / "relations.ttl"]
+    package = engine_class(engine).package
+    return [package, version(package), *(hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files))]
 
 
 def open_store(engine: str, place: Path) -> Store:

@@ -31,6 +31,7 @@ class LadybugStore:
 
     engine: ClassVar[str] = "ladybug"
     dialect: ClassVar[Dialect] = "cypher"
+    package: ClassVar[str] = "ladybug"
 
     def __init__(self, database: ladybug.Database) -> None:
         self._database: ladybug.Database | None = database

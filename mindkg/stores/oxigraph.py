@@ -36,6 +36,7 @@ class OxigraphStore:
 
     engine: ClassVar[str] = "oxigraph"
     dialect: ClassVar[Dialect] = "sparql"
+    package: ClassVar[str] = "pyoxigraph"
 
     def __init__(self, store: pyoxigraph.Store) -> None:
         self._store: pyoxigraph.Store | None = store
