@@ -103,12 +103,14 @@ def tail_end(text: str, start: int, stop: int, *, infinitive: bool, titles: Sequ
 
     ``infinitive`` says that the tail opens with a verb ("wants to …"), so that "and" + verb goes on with it.
     """
+    said = False
     for m in _BREAK.finditer(text, start, stop):
         at, mark = m.start(), m.group().strip()
-        if at <= start or not _WORD.search(text, start, at):
+        said = said or (at > start and _WORD.search(text, start, at) is not None)
+        if not said:
             continue
         if mark == "," or mark in ("and", "or", "and/or", "but"):
-            after = m.end() + len(text[m.end() : stop]) - len(text[m.end() : stop].lstrip())
+            after = stop - len(text[m.end() : stop].lstrip())
             ends = (
                 _comma(text, start, at, after, stop)
                 if mark == ","
@@ -123,9 +125,14 @@ def tail_end(text: str, start: int, stop: int, *, infinitive: bool, titles: Sequ
     return stop, False
 
 
+_NO_PREPOSITION = re.compile(r"\s+(?!for|to|by|with|in)\w+")
+_LAST_OF_LIST = re.compile(r"[^,;]*,\s+and\s+")
+_ITEM = re.compile(r"[^,;]*?(?=,|\s+(?:and|or)\s)")
+
+
 def _comma(text: str, start: int, at: int, after: int, stop: int) -> bool:
     if m := _ARTICLE.match(text, after, stop):
-        if (item := _LAST_ITEM.match(text, m.end(), stop)) and not _predicate().match(text, item.end(), stop):
+        if (item := _LAST_ITEM.match(text, m.end(), stop)) and not _predicate().match(folded(text), item.end(), stop):
             return False
         return not (_PARALLEL.match(text, _item_end(text, m.end(), stop), stop) and _before_is_noun(text, start, at))
     m = _elaboration().match(folded(text), after, stop)
@@ -134,14 +141,14 @@ def _comma(text: str, start: int, at: int, after: int, stop: int) -> bool:
     if m.group("known"):
         return not _gerund_list(text, start, at, after, stop)
     if m.group("ed"):
-        return not (is_adjective(m.group("ed")) and re.compile(r"\s+(?!for|to|by|with|in)\w+").match(text, m.end()))
+        return not (is_adjective(m.group("ed")) and _NO_PREPOSITION.match(text, m.end()))
     if m.group("adjective"):
-        return not re.compile(r"[^,;]*,\s+and\s+").match(text, m.end(), stop)
+        return not _LAST_OF_LIST.match(text, m.end(), stop)
     return True
 
 
 def _item_end(text: str, at: int, stop: int) -> int:
-    found = re.compile(r"[^,;]*?(?=,|\s+(?:and|or)\s)").match(text, at, stop)
+    found = _ITEM.match(text, at, stop)
     return found.end() if found else stop
 
 
