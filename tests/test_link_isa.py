@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def test_conversion_happens_once_for_one_content(tmp_path: Path) -> None:
     assert not calls
     assert (again.folder, again.fingerprint) == (first.folder, first.fingerprint)
     assert [p.name for p in (tmp_path / "cache" / "isa").iterdir() if p.name != "seen"] == [first.fingerprint]
+
+
+def test_what_a_killed_conversion_left_is_swept(tmp_path: Path) -> None:
+    home = tmp_path / "cache" / "isa"
+    dead, alive = home / f"abc.{2**22 + 1}.part", home / f"abc.{os.getppid()}.part"
+    for part in (dead, alive):
+        part.mkdir(parents=True)
+        (part / "0.arrow").write_bytes(b"half")
+    (tmp_path / "isa.tsv").write_text("drink\tcoffee\t9\n")
+    open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
+    assert not dead.exists() and alive.is_dir()
 
 
 def test_changed_file_is_converted_anew(tmp_path: Path) -> None:

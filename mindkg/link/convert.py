@@ -41,6 +41,7 @@ def convert(source: Path, folder: Path, order: Order, progress: Callable[[int], 
 
     Raises InputError where no row is sound.
     """
+    _sweep(folder.parent)
     beside = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -63,6 +64,24 @@ def convert(source: Path, folder: Path, order: Order, progress: Callable[[int], 
                 raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _sweep(home: Path) -> None:
+    """Remove what conversions left in ``home`` whose processes are gone."""
+    for part in home.glob("*.*.part"):
+        process = part.name.split(".")[-2]
+        if process.isdigit() and not _alive(int(process)):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _spill(source: Path, folder: Path, order: Order, progress: Callable[[int], None] | None) -> dict[str, int]:
