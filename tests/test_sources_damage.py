@@ -187,7 +187,7 @@ def test_what_a_user_can_get_wrong(tmp_path):
             read([tmp_path / name], staging=tmp_path / "s", **options)
         return str(caught.value)
 
-    assert all(word in message("other.csv") for word in ("name, price", "id_a, id_b", "other.csv"))
+    assert all(word in message("other.csv") for word in ("name, price", "generations", "other.csv"))
     assert all(word in message("other.csv", format="mind") for word in ("name, price", "Intention", "id_a"))
     assert "no header" in message("empty.csv")
     assert "UTF-8" in message("utf16.csv")
@@ -217,3 +217,32 @@ def test_columns_in_any_order_and_more_of_them(tmp_path):
     _, a = read_all(tmp_path / "a.csv", staging=tmp_path / "s1")
     _, b = read_all(tmp_path / "b.csv", staging=tmp_path / "s2")
     assert a == b
+
+
+def test_a_key_that_first_appears_late_is_read(tmp_path):
+    rows = [{"product_a": f"A{n}", "product_b": f"B{n}", "relation": "usedFor", "text": f"for {n}"} for n in range(150)]
+    rows[140] |= {"verdict": "Yes.", "typicality": 0.5, "model": "m"}
+    (tmp_path / "late.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    _, found = read_all(tmp_path / "late.jsonl", staging=tmp_path / "staging")
+    assert found["verdicts"].num_rows == 1
+    assert [t for t in found["generations"]["typicality"].to_pylist() if t is not None] == [0.5]
+    assert {"m", "unknown"} <= set(found["runs"]["model"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.csv", b"PK\x03\x04 ...", "zip archive or an Excel"),
+        ("a.csv", "id_a,id_b\n".encode("utf-16"), "UTF-16"),
+        ("a.json", b'[{"a": 1},\n {"b": 2}\n]', "one object on each line"),
+        ("a.json", b'[{"a": 1}, {"b": 2}]', "one object on each line"),
+        ("a.csv", b"id_a;id_b;Relation\n1;2;3\n", "commas"),
+        ("a.csv", b"id_a,id_b,Relation,Product_a\n", "The nearest is mind: the file lacks Intention"),
+        ("a.csv", (",".join(f"column_{n}" for n in range(90)) + "\n").encode(), "The formats are mind"),
+    ],
+)
+def test_what_is_no_known_format_says_what_it_is(tmp_path, name, data, words):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=words) as error:
+        read([tmp_path / name], staging=tmp_path / "staging")
+    assert len(str(error.value).replace(str(tmp_path), "")) <= 250

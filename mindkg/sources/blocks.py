@@ -43,10 +43,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A file opened: its column names, and a function that gives its blocks with only the wanted columns."""
+    """A file opened: its column names, and a function that gives its blocks with only the wanted columns.
+
+    Unless the header is ``complete`` later rows may have columns that it lacks.
+    """
 
     header: tuple[str, ...]
     blocks: Callable[[Sequence[str]], Iterator[Block]]
+    complete: bool = True
 
 
 def beginning(raw: bytes) -> str:

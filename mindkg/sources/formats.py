@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -150,6 +150,8 @@ ALL: Final = (
     ),
 )
 
+_LONGEST: Final = 100
+"""Characters of a list of columns in a message."""
 BY_NAME: Final = {format_.name: format_ for format_ in ALL}
 FORMATS: Final[Mapping[str, str]] = {format_.name: format_.about for format_ in ALL}
 """The names that ``--format`` takes, each with a line about it."""
@@ -165,12 +167,28 @@ def choose(header: Sequence[str], name: str | None, file: str) -> Format:
     best = max(ALL if name is None else [BY_NAME[name]], key=lambda f: f.fit(header))
     if best.fit(header):
         return best
+    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
+        raise InputError("the columns are not separated by commas", record=file, hint="Save it as CSV with commas")
     found = ", ".join(header[:20]) + (", …" if len(header) > 20 else "")
     if name is None:
-        expected = "; ".join(f"{f.name}: {_expected(f)}" for f in ALL)
-        raise InputError(f"no known format has the columns {found}", record=file, hint=f"Expected {expected}")
+        nearest, lacking, required = min(_lacks(header), key=lambda lack: (len(lack[1]) / lack[2], len(lack[1])))
+        hint = f"The nearest is {nearest}: the file lacks {', '.join(lacking)}"
+        if len(lacking) == required:
+            hint = f"The formats are {', '.join(BY_NAME)}: see docs/sources.md"
+        raise InputError(f"no known format has the columns {_cut(found)}", record=file, hint=_cut(hint))
     expected = _expected(BY_NAME[name])
     raise InputError(f"this is not the format {name}", record=file, hint=f"Expected {expected}; found {found}")
+
+
+def _lacks(header: Sequence[str]) -> Iterator[tuple[str, list[str], int]]:
+    """Yield the name, the columns that ``header`` lacks and how many are required, for each set of each format."""
+    for format_ in ALL:
+        for columns in format_.required:
+            yield format_.name, sorted(columns - set(header)), len(columns)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _expected(format_: Format) -> str:
@@ -192,9 +210,11 @@ class Layout:
         return list(dict.fromkeys([*self.fields.values(), *self.text]))
 
 
-def layout(format_: Format, header: Sequence[str], field: str | None, file: str) -> Layout:
+def layout(format_: Format, header: Sequence[str], field: str | None, file: str, *, complete: bool = True) -> Layout:
     """Return where ``format_`` finds its fields in a file with the columns ``header``.
 
+    Where the header is not ``complete`` (of JSON Lines the first lines name it) fields that the format can do without
+    may appear later: they are looked for in every row.
     ``field`` names another column for the raw text; then no verdicts are read, since they are about the usual one.
     Raises InputError where the file lacks it.
     """
@@ -203,6 +223,11 @@ def layout(format_: Format, header: Sequence[str], field: str | None, file: str)
         for name, columns in format_.columns.items()
         if (column := next((c for c in columns if c in header), None)) is not None
     }
+    if not complete:
+        # by which of these it names its pairs decides when a file is read
+        named = {"product_a", "product_b", "cobuy"} if format_.kind == "generations" else set[str]()
+        optional = {name: columns[0] for name, columns in format_.columns.items() if name not in named}
+        fields = {**optional, **fields}
     text = [column for column in format_.text if column in header]
     usual = format_.text[0] if format_.text else ""
     if field is None or field == usual or not format_.text:

@@ -33,7 +33,7 @@ def open_jsonl(path: Path) -> Rows:
         raise InputError(
             "none of the first lines is a JSON object", record=str(path), hint="JSON Lines has one object on each line"
         )
-    return Rows(tuple(keys), lambda wanted: _blocks(path, wanted))
+    return Rows(tuple(keys), lambda wanted: _blocks(path, wanted), complete=False)
 
 
 def _pieces(path: Path) -> Iterator[tuple[list[bytes], str | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,13 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from mindkg.engine import daft, from_arrow
-from mindkg.errors import ConservationError
+from mindkg.errors import ConservationError, InputError
 from mindkg.schema import TABLES
 from mindkg.sources import Sourced, tables
 from mindkg.sources.blocks import Block, Rows
 from mindkg.sources.csv_rows import open_csv
 from mindkg.sources.files import CutOffError, chunks
-from mindkg.sources.formats import Layout, choose, layout
+from mindkg.sources.formats import Format, Layout, choose, layout
 from mindkg.sources.json_rows import open_jsonl
 from mindkg.sources.parquet_rows import open_parquet
 from mindkg.sources.records import Known, Reading, take
@@ -32,10 +33,35 @@ def open_rows(path: Path) -> Rows:
         head = b""
     if head.startswith(b"PAR1"):
         return open_parquet(path)
+    _refuse(head, path)
     named = {suffix.lower() for suffix in path.suffixes} & {".jsonl", ".ndjson", ".json"}
     if named or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
         return open_jsonl(path)
     return open_csv(path)
+
+
+def _refuse(head: bytes, path: Path) -> None:
+    """Raise InputError for what begins as a file that people take for CSV or JSON Lines, with what to do about it."""
+    if head.startswith(b"PK\x03\x04"):
+        raise InputError(
+            "this is a zip archive or an Excel file", record=str(path), hint="Unpack it, or save it as CSV"
+        )
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError("this text is UTF-16", record=str(path), hint="Save it as UTF-8")
+    if _begins_array(head.removeprefix(b"\xef\xbb\xbf").lstrip()):
+        hint = "JSON Lines has one object on each line; jq -c '.[]' makes them of an array"
+        raise InputError("this is a JSON array", record=str(path), hint=hint)
+
+
+def _begins_array(head: bytes) -> bool:
+    """Return whether an array of rows begins here, and not only a damaged line of JSON Lines."""
+    if not head.startswith(b"["):
+        return False
+    try:
+        first = json.loads(head.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        return True
+    return any(isinstance(value, dict) for value in first)
 
 
 def read_files(
@@ -50,7 +76,7 @@ def read_files(
     for path in files:
         rows = open_rows(path)
         found = choose(rows.header, format, str(path))
-        opened.append((_turn(plan := layout(found, rows.header, field, str(path))), path, rows, plan))
+        opened.append((_turn(plan := _layout(found, rows, field, path)), path, rows, plan))
     opened.sort(key=lambda entry: entry[:2])
     with Staging(folder) as staging:
         reading = Reading(staging)
@@ -65,6 +91,10 @@ def read_files(
                     progress(len(block) + len(block.damages))
         formats = {str(path): plan.format.name for _, path, _, plan in opened}
         return _sourced(reading, staging, formats)
+
+
+def _layout(found: Format, rows: Rows, field: str | None, path: Path) -> Layout:
+    return layout(found, rows.header, field, str(path), complete=rows.complete)
 
 
 def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
