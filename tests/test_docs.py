@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from kb_equality import SAMPLE
+
+from mindkg import build
+from mindkg.knowledge_base import KnowledgeBase
 
 README = (ROOT / "README.md").read_text("utf-8")
 BIN = Path(sys.executable).parent
@@ -68,3 +72,14 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_the_commands_of_the_catalogue_answer_on_the_sample(workplace: Path) -> None:
+    page = (ROOT / "docs" / "queries.md").read_text("utf-8")
+    asked = [line.split("#")[0].split()[3:] for line in page.splitlines() if line.startswith("mindkg query KB")]
+    build([SAMPLE], workplace / "KB")
+    with KnowledgeBase.open(workplace / "KB") as kb:
+        for name, *options in asked:
+            values = dict(option.split("=") for option in options if "=" in option)
+            assert kb.query(name, **values).num_rows, name
+    assert len(asked) == 2

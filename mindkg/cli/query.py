@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to ``app``."""
     app.command(
         epilog="Examples: `mindkg query kb top-hypernyms -p relation=usedFor` · "
-        "`mindkg query kb product-intentions -p product=B00000J1U8 --engine oxigraph --format json`"
+        "`mindkg query kb product-intentions -p product=MKG0000001 --engine oxigraph --format json`"
     )(query)
     app.command(epilog="Examples: `mindkg queries` · `mindkg queries shared-concepts`")(queries)
     app.command(epilog="Example: `mindkg sparql kb 'SELECT ?s { ?s a skos:Concept } LIMIT 5'`")(sparql)
