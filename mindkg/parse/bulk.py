@@ -50,9 +50,9 @@ def parse_frame(
 
 
 def verdict_frame(frame: daft.DataFrame, *, rows: int | None = None) -> daft.DataFrame:
-    """Return ``frame`` (generation_id, run_id, text) with verdict and reason, as ``parse_verdict`` gives."""
+    """Return ``frame`` (text, and any other columns) with verdict and reason, as ``parse_verdict`` gives."""
     read = _workers(_verdicts, _VERDICT, rows)
-    return _with_fields(frame, read(daft.col("text")), ["generation_id", "run_id", "text"], _VERDICT)
+    return _with_fields(frame, read(daft.col("text")), frame.column_names, _VERDICT)
 
 
 def _with_fields(frame: daft.DataFrame, parsed: Any, keep: list[str], struct: pa.StructType) -> daft.DataFrame:

@@ -132,10 +132,8 @@ def _verdicts(raw: daft.DataFrame) -> daft.DataFrame:
     """Return the verdicts with each free text read; those that came with a verdict or a mere score stay as they are."""
     unread = col("verdict").is_null() & col("text").not_null()
     scored, texts = raw.where(~unread), raw.where(unread)
-    read = verdict_frame(texts.select("generation_id", "run_id", "text"), rows=texts.count_rows())
-    read = read.select("generation_id", "run_id", "verdict", "reason")
-    texts = texts.exclude("verdict", "reason").join(read, on=["generation_id", "run_id"])
-    return scored.concat(texts.select(*raw.column_names))
+    read = verdict_frame(texts.exclude("verdict", "reason"), rows=texts.count_rows())
+    return scored.concat(read.select(*raw.column_names))
 
 
 def _facts(parsed: daft.DataFrame, generations: daft.DataFrame, verdicts: daft.DataFrame) -> daft.DataFrame:
