@@ -11,9 +11,6 @@ from mindkg.engine import daft, processes
 from mindkg.parse.intention import parse_intention
 from mindkg.parse.verdict import parse_verdict
 
-VERSION: Final = 1
-"""Counts up when the same text may parse to something else; part of the stage's fingerprint."""
-
 BATCH: Final = 4_000
 """Rows a worker takes at a time: a tenth of a second of work, a few MB of text."""
 

@@ -25,12 +25,9 @@ col, lit = daft.col, daft.lit
 
 @dataclass(frozen=True)
 class Parsed:
-    """The tables of the parse stage and where its generations went."""
+    """The tables of the parse stage, and how many generations an earlier build had parsed already."""
 
     tables: Mapping[str, daft.DataFrame]
-    read: int
-    kept: int
-    rejected: int
     reused: int
 
 
@@ -65,8 +62,6 @@ def parse_tables(
 
     verdicts = _verdicts(tables["verdicts"]).collect()
     facts = _facts(parsed, tables["generations"], verdicts).collect()
-    rejects = _rejects(parsed, tables["generations"])
-    kept = facts.count_rows()
     return Parsed(
         tables={
             "verdicts": verdicts,
@@ -75,11 +70,8 @@ def parse_tables(
             "intentions": facts.select("intention_id", "text")
             .distinct()
             .with_column("heads", lit([]).cast(daft.DataType.list(daft.DataType.string()))),
-            "rejects": rejects,
+            "rejects": _rejects(parsed, tables["generations"]),
         },
-        read=read,
-        kept=kept,
-        rejected=parsed.count_rows() - kept,
         reused=read - new,
     )
 
