@@ -217,14 +217,12 @@ def test_wordnet_script_weighs_senses_and_steps(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         wordnet.main([str(tmp_path), str(tmp_path / folder)])
     lines = gzip.decompress((tmp_path / "a" / "isa.tsv.gz").read_bytes()).decode().splitlines()
-    # cable: made thing 10 * (5 + 1) / 2 = 30 against telegram (1 + 1) / 1 = 2
+    # cable: a device 15 * sqrt(5 + 1) / 2 against the telegram sqrt(1 + 1) / 1, which is too unlikely to stay
     assert lines == [
-        "conductor\tcable\t844",
-        "device\tcable\t469",
+        "conductor\tcable\t1000",
+        "device\tcable\t333",
         "device\tconductor\t1000",
         "device\twire\t1000",
-        "message\tcable\t62",
-        "wire\tcable\t94",
     ]
     words = gzip.decompress((tmp_path / "a" / "words.tsv.gz").read_bytes()).decode()
     assert words == "cable\t8\t4\t0\t0\n"

@@ -24,7 +24,10 @@ SPREAD: Final = 10
 """Instances of a concept that is more than a slip of the pen."""
 
 SHARE: Final = 0.2
-"""Share of an instance's best count below which a concept of it is taken for noise."""
+"""Share of an instance's best count below which a concept of it is taken for noise, vague concepts left aside."""
+
+FAINT: Final = 0.05
+"""The same share with vague concepts: an instance that is nearly always called an item is that, not something rare."""
 
 
 def p_concept(count: Any, instance_total: Any) -> Any:
@@ -97,16 +100,23 @@ def _sound(table: pa.Table) -> npt.NDArray[np.bool_]:
     """Return which rows are not noise.
 
     Rep favours a concept that was seen with one instance only, be it a slip of the pen; so where an instance has
-    concepts with SPREAD instances or more, the others go, and so do concepts counted less than SHARE of its best count.
+    concepts with SPREAD instances or more, vague or not, the others go, and so do concepts counted less than SHARE of
+    its best count among those that are not vague, or less than FAINT of its best count.
     """
     instance = table.column("instance").combine_chunks().dictionary_encode().indices.to_numpy()
     count = table.column("count").to_numpy()
-    plain = ~table.column("vague").to_numpy()
     wide = (table.column("concept_instances").to_numpy() >= SPREAD) & (count > 1)
-    best_wide = np.zeros(instance.max(initial=-1) + 1, np.int64)
-    np.maximum.at(best_wide, instance, np.where(wide & plain, count, 0))
-    most = best_wide[instance]
-    sound: npt.NDArray[np.bool_] = np.where(most > 0, wide & (count >= SHARE * most), True)
+
+    def best(of: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        most = np.zeros(instance.max(initial=-1) + 1, np.int64)
+        np.maximum.at(most, instance, np.where(of, count, 0))
+        of_row: npt.NDArray[np.int64] = most[instance]
+        return of_row
+
+    any_wide = best(wide)
+    plain = best(wide & ~table.column("vague").to_numpy())
+    clear = wide & (count >= SHARE * plain) & (count >= FAINT * any_wide)
+    sound: npt.NDArray[np.bool_] = np.where(any_wide > 0, clear, True)
     return sound
 
 

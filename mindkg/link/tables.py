@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mindkg.errors import InputError
 from mindkg.link import hypernyms as hierarchy
 from mindkg.link.phrases import PARSED, candidates, chunker, parse
 from mindkg.link.ranking import first_of_each, is_vague, scored
+from mindkg.link.rows import fold
 from mindkg.link.words import vague_concepts
 from mindkg.schema import TABLES
 
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 _SMALL: Final = 5_000
 """Texts below which worker processes cost more than they bring."""
+
+_LARGE: Final = 100_000
+_EVIDENCE: Final = 3
+"""Times an instance must be counted in a table of _LARGE pairs or more: one or two are mostly a slip."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -66,9 +72,17 @@ def link_tables(
 
     ``top_k`` concepts an intention, ``vague`` in place of the project's list of concepts that say nothing; a concept
     gets its ``parents`` likeliest hypernyms counted ``least`` times or more, ``levels`` steps up. ``progress`` is
-    called with the number of intentions done since the call before.
+    called with the number of intentions done since the call before. Raises InputError for a number below its least.
     """
-    labels = vague_concepts() if vague is None else frozenset(vague)
+    for name, value, lowest in (
+        ("top_k", top_k, 1),
+        ("parents", parents, 0),
+        ("levels", levels, 0),
+        ("least", least, 1),
+    ):
+        if value < lowest:
+            raise InputError(f"{name} cannot be {value}", hint=f"It is at least {lowest}")
+    labels = _vague_labels(vague)
     table = _parsed(intentions)
     half = table.num_rows // 2
     if progress:
@@ -96,13 +110,22 @@ def link_texts(
     texts: Sequence[str], isa: IsaTable, *, top_k: int = 5, vague: Collection[str] | None = None
 ) -> list[list[Mention]]:
     """Return the mentions of each of ``texts``, best first; the same rules as link_tables."""
-    labels = vague_concepts() if vague is None else frozenset(vague)
+    labels = _vague_labels(vague)
     column = pa.chunked_array([pa.array(texts, pa.string())])
     rows = _mentions(column, parse(column.combine_chunks()), isa, labels, top_k)
     found: list[list[Mention]] = [[] for _ in texts]
     for row in rows.sort_by([("text", "ascending"), ("rank", "ascending")]).to_pylist():
         found[row.pop("text")].append(Mention(**row))
     return found
+
+
+def _vague_labels(vague: Collection[str] | None) -> frozenset[str]:
+    """Return the project's list, or ``vague`` as labels are compared; InputError for a string in place of labels."""
+    if vague is None:
+        return vague_concepts()
+    if isinstance(vague, str):
+        raise InputError("vague is one string", hint="Give a list of labels")
+    return frozenset(map(fold, vague))
 
 
 def _parsed(intentions: daft.DataFrame) -> pa.Table:
@@ -190,6 +213,7 @@ def _choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str]) -> tuple[t
     row_code = pc.index_in(rows["instance"], forms.dictionary).to_numpy().astype(np.int64)
     total = np.zeros(len(forms.dictionary), np.int64)
     total[row_code] = rows["total"].to_numpy()
+    total[total < (_EVIDENCE if isa.pairs >= _LARGE else 1)] = 0
     own, lemma_code = codes[: len(owner)], codes[len(owner) :]
     code = np.where(total[lemma_code] > 0, lemma_code, own)
     found = np.flatnonzero(total[code] > 0)

@@ -6,16 +6,17 @@
 The files read are data.noun and index.sense (formats: WordNet's manual pages wndb(5WN) and senseidx(5WN)). Same input,
 same bytes out.
 
-isa.tsv.gz, a row for a word (instance) and a word one to three steps above one of its senses (concept):
+isa.tsv.gz, a row for a word (instance) and the first word of a synset one to three steps above one of its senses
+(concept):
 
-    count = 1000 * P(sense | instance) * P(concept's word | its synset) / 2 ** (steps - 1), summed over the senses
+    count = 1000 * P(sense | instance) / 3 ** (steps - 1), summed over the senses
 
-- P(sense | word) is in proportion to (tag count + 1) / (sense number), and ten times as much for senses of things that
-  are made (noun.artifact), five times for food, three times for substances, twice for
-  plants: what people buy;
-- P(word | synset) is in proportion to the words' tag counts for that synset, plus one;
-- the shortest way up counts, along hypernyms and instance hypernyms; rows of less than 3 and a
-  word above itself are left out.
+- P(sense | word) is in proportion to sqrt(tag count + 1) / (sense number), times what goods.tsv says of the nearest
+  of its synsets: clothes, devices, food and the like come before what nobody buys. Senses of a special field (military,
+  sports, law: WordNet's topics) weigh a third; names of single places and persons (instance hypernyms) are left out;
+- a sense of less than 0.4 of the word's best is left out: ranking favours narrow concepts, so a rare sense would win;
+- the first word of a synset alone is its label, where three would say the same;
+- the shortest way up counts, along hypernyms; rows of less than 3 and a word above itself are left out.
 
 words.tsv.gz, a row for each single word that is not only a noun, or ends in -ing: word, and the sums of (tag count + 1)
 over its senses as noun, verb, adjective and adverb.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -32,23 +34,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mindkg.link.words import table
+
 _STEPS: Final = 3
+_FALL: Final = 3.0
 _SCALE: Final = 1000
 _LEAST: Final = 3
-_BOUGHT: Final = {6: 10.0, 13: 5.0, 27: 3.0, 20: 2.0}
-"""Lexicographer files that are favoured: noun.artifact, noun.food, noun.substance, noun.plant."""
+_CLEAR: Final = 0.4
+_TOPIC: Final = 1 / 3
+_UP: Final = "@"
+_FIELD: Final = ";c"
+_BOUGHT_FIELDS: Final = frozenset({"computer science", "electronics", "photography", "jewelry", "cooking"})
+"""Topics whose senses are those of things that people buy."""
 
-_UP: Final = frozenset({"@", "@i"})
 _PARTS: Final = {"1": 0, "2": 1, "3": 2, "5": 2, "4": 3}
+
+
+Senses = dict[tuple[str, str], tuple[int, int]]
+"""(Sense number, tag count) by (lower-case noun, synset)."""
 
 
 @dataclass(frozen=True)
 class Synset:
-    """One noun synset: lexicographer file, words as written, keys of the synsets right above."""
+    """One noun synset: lexicographer file, words as written, keys of the synsets right above and of its topics."""
 
     file: int
     words: tuple[str, ...]
     up: tuple[str, ...]
+    topics: tuple[str, ...]
 
 
 def read_synsets(lines: Iterable[str]) -> dict[str, Synset]:
@@ -62,14 +75,15 @@ def read_synsets(lines: Iterable[str]) -> dict[str, Synset]:
         words = tuple(word.replace("_", " ") for word in fields[4 : 4 + 2 * number : 2])
         pointers = fields[5 + 2 * number :]
         quads = [pointers[i : i + 4] for i in range(0, 4 * int(fields[4 + 2 * number]), 4)]
-        up = tuple(offset for symbol, offset, part, _ in quads if symbol in _UP and part == "n")
-        synsets[fields[0]] = Synset(int(fields[1]), words, up)
+        up = tuple(offset for symbol, offset, part, _ in quads if symbol == _UP and part == "n")
+        topics = tuple(offset for symbol, offset, part, _ in quads if symbol == _FIELD and part == "n")
+        synsets[fields[0]] = Synset(int(fields[1]), words, up, topics)
     return synsets
 
 
-def read_senses(lines: Iterable[str]) -> tuple[dict[tuple[str, str], tuple[int, int]], dict[str, list[int]]]:
+def read_senses(lines: Iterable[str]) -> tuple[Senses, dict[str, list[int]]]:
     """Return (sense number, tag count) of each (lower-case noun, synset), and the weights of single words by part."""
-    senses: dict[tuple[str, str], tuple[int, int]] = {}
+    senses: Senses = {}
     parts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for line in lines:
         key, offset, number, tagged = line.split()
@@ -91,27 +105,51 @@ def above(offset: str, synsets: dict[str, Synset]) -> Iterator[tuple[str, int]]:
         yield from ((up, steps) for up in front)
 
 
-def isa_rows(synsets: dict[str, Synset], senses: dict[tuple[str, str], tuple[int, int]]) -> list[tuple[str, str, int]]:
-    """Return (concept, instance, count), sorted."""
-    weight: dict[tuple[str, str], float] = {}
-    of_word: dict[str, float] = defaultdict(float)
-    spelling: dict[str, dict[str, float]] = {}
+def goods(synsets: dict[str, Synset], senses: Senses) -> dict[str, float]:
+    """Return by synset how much likelier a shopper means it: by goods.tsv's nearest word above it, else its file."""
+    known: dict[str, float] = {}
+    files: dict[int, float] = {}
+    for word, file, factor, _ in table(Path(__file__).parent / "goods.tsv"):
+        if word == "*":
+            files[int(file)] = float(factor)
+        else:
+            roots = (o for w, o in senses if w == word and o in synsets and synsets[o].file == int(file))
+            known |= dict.fromkeys(roots, float(factor))
+
+    def factor_of(offset: str) -> float:
+        if offset not in known:
+            known[offset] = max((factor_of(up) for up in synsets[offset].up if up in synsets), default=0.0)
+        return known[offset]
+
+    return {offset: factor_of(offset) or files.get(synset.file, 1.0) for offset, synset in synsets.items()}
+
+
+def clear_senses(synsets: dict[str, Synset], senses: Senses) -> dict[tuple[str, str], float]:
+    """Return P(sense | word) by (word, synset) without the senses that are unlikely beside the word's best."""
+    factors = goods(synsets, senses)
+    weights: dict[str, dict[str, float]] = defaultdict(dict)
     for offset, synset in synsets.items():
-        spelling[offset] = {}
+        special = synset.topics and not any(_BOUGHT_FIELDS & set(synsets[t].words) for t in synset.topics)
+        factor = factors[offset] * (_TOPIC if special else 1.0)
         for word in synset.words:
             number, tagged = senses.get((word.lower(), offset), (99, 0))
-            weight[word, offset] = _BOUGHT.get(synset.file, 1.0) * (tagged + 1) / number
-            of_word[word] += weight[word, offset]
-            spelling[offset][word] = tagged + 1
+            if synset.up:
+                weights[word.lower()][offset] = factor * math.sqrt(tagged + 1) / number
+    shares: dict[tuple[str, str], float] = {}
+    for word, by_sense in weights.items():
+        clear = {offset: w for offset, w in by_sense.items() if w >= _CLEAR * max(by_sense.values())}
+        shares |= {(word, offset): w / sum(clear.values()) for offset, w in clear.items()}
+    return shares
+
+
+def isa_rows(synsets: dict[str, Synset], senses: Senses) -> list[tuple[str, str, int]]:
+    """Return (concept, instance, count), sorted."""
     counts: dict[tuple[str, str], float] = defaultdict(float)
-    for offset, synset in synsets.items():
+    for (word, offset), share in clear_senses(synsets, senses).items():
         for high, steps in above(offset, synsets):
-            labels = spelling[high]
-            share = _SCALE / 2 ** (steps - 1) / sum(labels.values())
-            for concept, used in labels.items():
-                for word in synset.words:
-                    if word.lower() != concept.lower():
-                        counts[concept, word] += share * used * weight[word, offset] / of_word[word]
+            label = synsets[high].words[0]
+            if label.lower() != word:
+                counts[label, word] += _SCALE * share / _FALL ** (steps - 1)
     return sorted((concept, word, round(count)) for (concept, word), count in counts.items() if count >= _LEAST)
 
 
