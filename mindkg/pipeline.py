@@ -134,12 +134,14 @@ def _check(options: Mapping[str, Any]) -> None:
 
 def _vague(path: str) -> frozenset[str]:
     """Return the labels of a file of vague concepts, one a line; InputError where it cannot be read."""
+    from mindkg.link.rows import fold
+
     try:
         lines = Path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         hint = "Give a text file with one concept a line"
         raise InputError("cannot read the vague concepts", record=path, hint=hint) from error
-    return frozenset(line.strip() for line in lines if line.strip())
+    return frozenset(fold(line.strip()) for line in lines if line.strip())
 
 
 def _describe_isa(path: str | None, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -62,10 +62,10 @@ def test_cases_cover_every_reason_and_relation() -> None:
 # every prefix of MIND, through the sentence that MIND asks for
 @pytest.mark.parametrize(("name", "prefix"), [(r.name, p) for r in relations().values() for p in r.prefixes])
 def test_prefix_states_its_relation(name: str, prefix: str) -> None:
-    for front in ("The potential co-buy intention for these two products could be that ", "Because ", ""):
-        found = parse_intention(f"{front}{prefix} quiet evenings. The first product is a lamp.", name)
+    for lead in ("The potential co-buy intention for these two products could be that ", "Because ", ""):
+        found = parse_intention(f"{lead}{prefix} quiet evenings. The first product is a lamp.", name)
         assert (found.relation, found.stated, found.tail) == (name, "asked", "quiet evenings")
-        assert parse_intention(f"{front}{prefix}", name).reason == "prefix_only"
+        assert parse_intention(f"{lead}{prefix}", name).reason == "prefix_only"
 
 
 def test_asked_counting_keeps_the_label() -> None:
