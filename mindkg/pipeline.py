@@ -128,20 +128,13 @@ def _check(options: Mapping[str, Any]) -> None:
     for name in ("top_k", "parents", "levels"):
         if options[name] < 1:
             raise InputError(f"{name} cannot be {options[name]}", hint="It is at least 1")
-    if options["vague"] is not None:
-        _vague(options["vague"])
+    _vague(options["vague"])
 
 
-def _vague(path: str) -> frozenset[str]:
-    """Return the labels of a file of vague concepts, one a line; InputError where it cannot be read."""
-    from mindkg.link.rows import fold
+def _vague(path: str | None) -> frozenset[str] | None:
+    from mindkg.link.words import own_vague_concepts
 
-    try:
-        lines = Path(path).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "Give a text file with one concept a line"
-        raise InputError("cannot read the vague concepts", record=path, hint=hint) from error
-    return frozenset(fold(line.strip()) for line in lines if line.strip())
+    return own_vague_concepts(Path(path)) if path else None
 
 
 def _describe_isa(path: str | None, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -218,8 +211,7 @@ def _link_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
 
     table = job.isa["sha256"] if job.isa else "wordnet"
     options = [job.options[name] for name in ("isa_order", "top_k", "parents", "levels")]
-    if job.options["vague"]:
-        options += sorted(_vague(job.options["vague"]))
+    options += sorted(_vague(job.options["vague"]) or ())
     words = [file_sha256(path) for path in link.DATA_FILES]
     versions = [link.VERSION, isa.VERSION, version("spacy"), version("spacy-lookups-data")]
     return fingerprint("link", versions, records["parse"].fingerprint, table, options, words)
@@ -301,7 +293,7 @@ def _run_link(job: _Build, key: str, records: Mapping[str, StageRecord]) -> Stag
         scan(job.kb, intentions).select("intention_id", "text"),
         table,
         top_k=options["top_k"],
-        vague=_vague(options["vague"]) if options["vague"] else None,
+        vague=_vague(options["vague"]),
         parents=options["parents"],
         levels=options["levels"],
         progress=lambda rows: job.progress("link", rows, intentions.rows),

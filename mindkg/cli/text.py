@@ -81,9 +81,10 @@ def link(
     """Link intentions to concepts: {"id", "text", "relation"} in, {"id", "mentions"} out, one JSON line each."""
     from mindkg.link.isa import open_isa
     from mindkg.link.tables import link_texts
+    from mindkg.link.words import own_vague_concepts
 
     rows = [_linkable(line, place) for place, line in _lines(file)]
-    labels = None if vague is None else _labels(vague)
+    labels = None if vague is None else own_vague_concepts(vague)
     table = open_isa(isa, order=isa_order)
     found = iter(link_texts([row["text"] for row in rows if "text" in row], table, top_k=top_k, vague=labels))
     for row in rows:
@@ -99,18 +100,6 @@ def _linkable(line: bytes, place: str) -> dict[str, Any]:
         return {"id": record.get("id"), "text": _string(record, "text", place)}
     except _BadLineError as reject:
         return reject.row
-
-
-def _labels(file: Path) -> list[str]:
-    """Return the labels of a file, folded as the concepts are."""
-    from mindkg.errors import InputError
-    from mindkg.link.rows import fold
-
-    try:
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("cannot read the labels", record=str(file), hint="Give a text file of UTF-8") from error
-    return [label for line in lines if (label := fold(line))]
 
 
 def _lines(file: Path) -> Iterator[tuple[str, bytes]]:

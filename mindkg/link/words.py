@@ -11,6 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from mindkg.errors import InputError
+from mindkg.link.rows import fold
+
 _HERE: Final = Path(__file__).parent
 
 NOUN, NOUN_VERB, PLURAL_VERB, ADJECTIVE, ADJECTIVE_NOUN = "N", "X", "Z", "A", "B"
@@ -50,6 +53,21 @@ def stops(kind: str) -> frozenset[str]:
 def vague_concepts() -> frozenset[str]:
     """Return the labels of vague.tsv; one that ends in ``*`` stands for all that begin so."""
     return frozenset(label for label, _ in table(_HERE / "vague.tsv"))
+
+
+def own_vague_concepts(path: Path) -> frozenset[str]:
+    """Return the labels of a user's list in the form of vague.tsv, folded as those of isA tables are.
+
+    One label a line; what stands behind a tab and lines that begin with ``# `` are remarks. Raises InputError where
+    the file cannot be read.
+    """
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "Give a text file of UTF-8 with one concept a line"
+        raise InputError("cannot read the vague concepts", record=str(path), hint=hint) from error
+    labels = (fold(line.split("\t")[0]) for line in lines if not line.startswith("# "))
+    return frozenset(label for label in labels if label)
 
 
 def prepositional_to(before: str) -> bool:
