@@ -114,12 +114,13 @@ def _stage_lines(facts: dict[str, Any]) -> list[str]:
     """Return one line a stage that says where its rows went, with the reasons of its rejects."""
     lines = []
     for name, stage in facts["stages"].items():
-        isa = stage.get("isa_rows")
-        if isa:
-            lines.append(f"isa: {_conserved(isa)}")
-            stage = {part: stage[part] - isa[part] for part in isa}
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in facts["rejects"].get(name, {}).items())
-        lines.append(f"{name}: {_conserved(stage)}" + (f" ({reasons})" if reasons else ""))
+        why = f" ({reasons})" if reasons else ""
+        isa = stage.get("isa_rows")
+        if isa:  # all that linking rejects are rows of the isA table
+            lines.append(f"isa: {_conserved(isa)}{why}")
+            stage, why = {part: stage[part] - isa[part] for part in isa}, ""
+        lines.append(f"{name}: {_conserved(stage)}{why}")
     return lines
 
 
