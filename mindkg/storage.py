@@ -240,18 +240,15 @@ class KBDirectory:
         read: int,
         kept: int = 0,
         kept_in: str | None = None,
-        rejected: int | None = None,
         notes: Mapping[str, Any] | None = None,
     ) -> StageRecord:
         """Write ``tables``, check that rows read = kept + rejected, and leave a record of the stage.
 
-        The rows written to the table ``kept_in`` are added to ``kept``; ``rejected`` is the rows of the table
-        ``rejects`` unless it is given.
+        The rows written to the table ``kept_in`` are added to ``kept``; those of ``rejects`` are the rejected ones.
         """
         entries = {name: self.write_table(name, key, rows) for name, rows in tables.items()}
         kept += entries[kept_in].rows if kept_in else 0
-        if rejected is None:
-            rejected = entries["rejects"].rows if "rejects" in entries else 0
+        rejected = entries["rejects"].rows if "rejects" in entries else 0
         if read != kept + rejected:
             message = f"stage {stage} lost rows: {read} read, {kept} kept, {rejected} rejected"
             raise ConservationError(message, record=str(self.path), hint="This is a defect of mindkg: please report it")

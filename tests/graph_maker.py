@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mindkg import identity
-from mindkg.schema import KEYS, STATED, TABLES
+from mindkg.graph.selection import GRAPH_TABLES, graph_schema
+from mindkg.schema import KEYS, STATED
 from mindkg.vocabulary import relations
 
 NASTY = (
@@ -35,28 +36,7 @@ NASTY = (
 )
 """Texts that have every character which some format must escape."""
 
-EVIDENCE = TABLES["evidence"].append(pa.field("run_id", pa.string(), nullable=False))
-MENTIONS = TABLES["mentions"].append(pa.field("mention_id", pa.string(), nullable=False))
-SENSES = pa.schema([MENTIONS.field(name) for name in ("mention_id", "surface", "concept", "rep")])
-GRAPH_TABLES = (
-    "products",
-    "cobuys",
-    "assertions",
-    "evidence",
-    "intentions",
-    "mentions",
-    "senses",
-    "concepts",
-    "hypernyms",
-    "ancestors",
-    "runs",
-)
-
 Rows = list[dict[str, Any]]
-
-
-def graph_schema(table: str) -> pa.Schema:
-    return {"evidence": EVIDENCE, "mentions": MENTIONS, "senses": SENSES}.get(table) or TABLES[table]
 
 
 def make_graph(folder: Path, seed: int = 0, n: int = 20, nasty: bool = True) -> Path:

@@ -109,6 +109,11 @@ def load_store(engine: str, folder: Path, target: Path, progress: Progress | Non
     return found
 
 
+def one_line(error: Exception) -> str:
+    """Return what an engine says of a mistake, without its line breaks."""
+    return " ".join(str(error).split())
+
+
 def counts(store: Store) -> dict[str, int]:
     """Return how many of each class ``store`` holds: the answer of the catalogue's ``graph-counts``."""
     suffix = "rq" if store.dialect == "sparql" else "cypher"

@@ -13,7 +13,7 @@ import pyarrow as pa
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.property_graph import assertion_types, write_property_graph
 from mindkg.resources import data_folder
-from mindkg.stores.base import Dialect, Progress
+from mindkg.stores.base import Dialect, Progress, one_line
 
 if TYPE_CHECKING:
     import ladybug
@@ -55,7 +55,7 @@ class LadybugStore:
                     connection.execute(_copy(name, Path(files) / f"{name}.parquet"))
             connection.execute("CHECKPOINT;")
         except RuntimeError as error:
-            raise StoreError(f"LadybugDB refuses the graph: {_one_line(error)}") from error
+            raise StoreError(f"LadybugDB refuses the graph: {one_line(error)}") from error
         finally:
             connection.close()
             database.close()
@@ -71,7 +71,7 @@ class LadybugStore:
         try:
             return cls(ladybug.Database(str(file), read_only=True, buffer_pool_size=_POOL))
         except (RuntimeError, OSError, ValueError) as error:
-            raise StoreError(f"LadybugDB cannot open the store: {_one_line(error)}", record=str(place)) from error
+            raise StoreError(f"LadybugDB cannot open the store: {one_line(error)}", record=str(place)) from error
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the rows of the Cypher query ``text``; raises QueryError, one line."""
@@ -90,7 +90,7 @@ class LadybugStore:
                 raise QueryError("More than one statement", hint="Give one statement without a semicolon inside")
             return _whole_numbers(result.get_as_arrow())
         except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:  # of values it cannot bind too
-            raise QueryError(f"LadybugDB refuses the query: {_one_line(error)}") from error
+            raise QueryError(f"LadybugDB refuses the query: {one_line(error)}") from error
         finally:
             connection.close()
 
@@ -138,7 +138,3 @@ def _whole_numbers(table: pa.Table) -> pa.Table:
         if pa.types.is_decimal(field.type) and field.type.scale == 0:
             schema = schema.set(i, field.with_type(pa.int64()))
     return table.cast(schema)
-
-
-def _one_line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()

@@ -12,7 +12,7 @@ import pyarrow as pa
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.ntriples import write_ntriples
 from mindkg.graph.rdf_model import prefixes
-from mindkg.stores.base import Dialect, Progress
+from mindkg.stores.base import Dialect, Progress, one_line
 
 if TYPE_CHECKING:
     import pyoxigraph
@@ -58,7 +58,7 @@ class OxigraphStore:
             store.optimize()
             store.flush()
         except (OSError, SyntaxError, ValueError) as error:
-            raise StoreError(f"Oxigraph refuses the graph: {_one_line(error)}") from error
+            raise StoreError(f"Oxigraph refuses the graph: {one_line(error)}") from error
         finally:
             file.unlink(missing_ok=True)
 
@@ -72,7 +72,7 @@ class OxigraphStore:
         try:
             return cls(pyoxigraph.Store.read_only(str(place)))
         except (OSError, RuntimeError, ValueError) as error:
-            raise StoreError(f"Oxigraph cannot open the store: {_one_line(error)}", record=str(place)) from error
+            raise StoreError(f"Oxigraph cannot open the store: {one_line(error)}", record=str(place)) from error
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the rows of the SPARQL query ``text``; raises QueryError, one line.
@@ -90,7 +90,7 @@ class OxigraphStore:
             return _table(self._store.query(text, prefixes=dict(prefixes())))
         except (SyntaxError, ValueError, OSError, RuntimeError) as error:
             # a syntax error lists all that could have stood there
-            raise QueryError(f"Oxigraph refuses the query: {_shortened(_one_line(error))}") from error
+            raise QueryError(f"Oxigraph refuses the query: {_shortened(one_line(error))}") from error
 
     def close(self) -> None:
         """Let go of the files; the store answers no more."""
@@ -144,7 +144,3 @@ def _float(text: str) -> float:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-
-
-def _one_line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()
