@@ -144,33 +144,112 @@ class KnowledgeBase:
             with self._directory.loading():
                 if not all(file.is_file() for file in files):
                     _say(progress, "selecting what the graph holds")
-                    tables = {name: self._folder(name) for name in TABLES}
+                    tables = {name: self._folder(name) for name in self.manifest.tables}
                     with self._directory.building(target) as folder:
                         selection.select_graph(tables, folder, include_filtered=include_filtered)
         return target
 
     def load(
-        self, engine: str = DEFAULT_ENGINE, *, include_filtered: bool = False, progress: Progress | None = None
+        self,
+        engine: str = DEFAULT_ENGINE,
+        *,
+        uri: str | None = None,
+        user: str | None = None,
+        database: str | None = None,
+        offline: bool = False,
+        neo4j_home: str | Path | None = None,
+        endpoint: str | None = None,
+        graph: str | None = None,
+        explain: bool = False,
+        include_filtered: bool = False,
+        progress: Progress | None = None,
     ) -> dict[str, int]:
-        """Load the graph into the embedded ``engine`` (``ladybug`` or ``oxigraph``) if it is stale; return its counts.
+        """Load the graph into ``engine`` (ladybug, oxigraph, neo4j or sparql) and return what it holds by class.
 
-        Raises StoreError where the counts differ from the tables.
+        The embedded ones are loaded if they are stale. ``neo4j`` takes the server's ``uri``, ``user`` and
+        ``database`` (else NEO4J_URI, NEO4J_USERNAME and NEO4J_DATABASE; the password is NEO4J_PASSWORD), or, with
+        ``offline``, the folder ``neo4j_home`` of a server that is stopped. ``sparql`` takes the ``endpoint`` and the
+        IRI of the named ``graph``. With ``explain`` nothing is loaded: the steps go to ``progress``, and the counts
+        are those that the engine would hold.
+
+        Raises InputError for an option of another engine, StoreError where the engine cannot be loaded or holds
+        something else than the tables afterwards.
         """
+        servers: dict[str, Any] = {
+            "uri": uri,
+            "user": user,
+            "database": database,
+            "offline": offline,
+            "neo4j_home": neo4j_home,
+        }
+        _check_options(engine, {"neo4j": servers, "sparql": {"endpoint": endpoint, "graph": graph}})
+        if engine == "neo4j":
+            from mindkg.stores import neo4j_load
+
+            folder = self.graph(include_filtered=include_filtered, progress=progress)
+            return neo4j_load.load(folder, **servers, explain=explain, progress=progress)
+        if engine == "sparql":
+            return self._load_sparql(endpoint, graph, explain, include_filtered, progress)
         from mindkg.stores.base import counts
 
+        if explain:
+            return self._explain(engine, include_filtered, progress)
         return counts(self.store(engine, include_filtered=include_filtered, progress=progress))
+
+    def _load_sparql(
+        self,
+        endpoint: str | None,
+        graph: str | None,
+        explain: bool,
+        include_filtered: bool,
+        progress: Progress | None,
+    ) -> dict[str, int]:
+        from mindkg.graph.property_graph import expected_counts
+
+        if endpoint is None:
+            hint = "Give it: --endpoint http://127.0.0.1:3030/kb"
+            raise InputError("a SPARQL server has an address", hint=hint)
+        folder = self.graph(include_filtered=include_filtered, progress=progress)
+        if explain:
+            _say(progress, f"would write the graph as RDF into {endpoint}, {graph or 'a named graph of its own'}")
+            _say(progress, "would compare the counts with the tables")
+            return expected_counts(folder)
+        from mindkg.stores.sparql import load_sparql
+
+        return load_sparql(folder, endpoint, graph=graph, progress=progress)
+
+    def _explain(self, engine: str, include_filtered: bool, progress: Progress | None) -> dict[str, int]:
+        from mindkg.graph.property_graph import expected_counts
+        from mindkg.stores.base import engine_class
+
+        engine_class(engine)
+        target = self._store_folder(engine, include_filtered)
+        if target.is_dir():
+            _say(progress, f"{engine} holds the graph already, in {target}")
+        else:
+            _say(progress, f"would load the graph into {engine}, in {target}, and compare the counts with the tables")
+        return expected_counts(self.graph(include_filtered=include_filtered, progress=progress))
 
     def store(
         self, engine: str = DEFAULT_ENGINE, *, include_filtered: bool = False, progress: Progress | None = None
     ) -> Store:
-        """Return the embedded ``engine`` opened on the graph, loaded before if it is stale or does not open."""
-        from mindkg.stores import load_store, open_store
-        from mindkg.stores.base import engine_class
+        """Return the embedded ``engine`` opened on the graph, loaded before if it is stale or does not open.
 
-        engine_class(engine)  # an unknown name shows before anything is made
+        Where ``engine`` is the address of a server, such as bolt://127.0.0.1:7687 or http://127.0.0.1:3030/kb, it is
+        that server with what was loaded into it; nothing is loaded then.
+        """
+        from mindkg.stores import load_store, open_remote, open_store
+        from mindkg.stores.base import engine_class, is_address
+
         known = self._stores.get((engine, include_filtered))
         if known is not None:
             return known
+        if is_address(engine):
+            if include_filtered:
+                hint = "Load it again with --include-filtered"
+                raise InputError("a server holds what was loaded into it", record=engine, hint=hint)
+            return self._stores.setdefault((engine, False), open_remote(engine))
+        engine_class(engine)  # an unknown name shows before anything is made
         target = self._store_folder(engine, include_filtered)
         store = _opened(engine, target)
         if store is None:
@@ -197,13 +276,15 @@ class KnowledgeBase:
     ) -> pa.Table:
         """Return the rows of the catalogue query ``name`` (see ``mindkg queries``) for its ``parameters``.
 
-        The rows and their order are the same in every engine. Raises QueryError for an unknown query, a missing
-        parameter or a value of the wrong type.
+        ``engine`` is ladybug, oxigraph or the address of a server that was loaded before (see ``store``). The rows and
+        their order are the same everywhere. Raises QueryError for an unknown query, a missing parameter or a value of
+        the wrong type.
         """
         from mindkg import queries
-        from mindkg.stores.base import engine_class
+        from mindkg.stores.base import engine_class, is_address
 
-        engine_class(engine)
+        if not is_address(engine):
+            engine_class(engine)
         query = queries.find(name)
         queries.bind(query, "cypher", parameters)  # a mistake shows before an engine is loaded
         return queries.run(self.store(engine, include_filtered=include_filtered, progress=progress), query, parameters)
@@ -312,6 +393,14 @@ class KnowledgeBase:
 def _say(progress: Progress | None, line: str) -> None:
     if progress:
         progress(line)
+
+
+def _check_options(engine: str, options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise InputError where an option is given that belongs to another engine."""
+    for owner, values in options.items():
+        given = [name for name, value in values.items() if value]
+        if given and owner != engine:
+            raise InputError(f"the option {given[0]} is one of {owner}, not of {engine}", hint="Leave it out")
 
 
 def _opened(engine: str, target: Path) -> Store | None:

@@ -32,6 +32,16 @@ ENGINES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The class behind each embedded engine; imported when it is used."""
 
+SERVERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"), "mindkg.stores.neo4j:Neo4jStore"
+        ),
+        **dict.fromkeys(("http", "https"), "mindkg.stores.sparql:SparqlStore"),
+    }
+)
+"""The class behind each scheme of a server's address; imported when it is used."""
+
 _SCRATCH: Final = ".building-"
 """How the name of an unfinished store begins: as those of unfinished tables, which a KB removes too."""
 
@@ -41,6 +51,19 @@ class Store(Protocol):
 
     engine: ClassVar[str]
     dialect: ClassVar[Dialect]
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of the query ``text`` in the store's dialect; raises QueryError, one line."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files or the connection; the store answers no more."""
+        ...
+
+
+class EmbeddedStore(Store, Protocol):
+    """A store in a folder of the KB, made anew when the KB has changed."""
+
     package: ClassVar[str]
 
     @classmethod
@@ -53,16 +76,37 @@ class Store(Protocol):
         """Return the store that ``build`` wrote into ``place``; raises StoreError where there is none."""
         ...
 
-    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Return the rows of the query ``text`` in the store's dialect; raises QueryError, one line."""
-        ...
 
-    def close(self) -> None:
-        """Let go of the files; the store answers no more."""
-        ...
+def is_address(engine: str) -> bool:
+    """Return whether ``engine`` is the address of a server and not the name of an embedded engine.
+
+    >>> is_address("bolt://127.0.0.1:7687"), is_address("ladybug")
+    (True, False)
+    """
+    return "://" in engine
 
 
-def engine_class(engine: str) -> type[Store]:
+def open_remote(
+    address: str, *, user: str | None = None, database: str | None = None, graph: str | None = None
+) -> Store:
+    """Return the store behind ``address``: Neo4j for bolt and neo4j schemes, a SPARQL endpoint for http and https.
+
+    ``user`` and ``database`` are Neo4j's, ``graph`` is the IRI of the named graph of an endpoint. Raises StoreError for
+    another scheme and where nothing answers.
+    """
+    scheme = address.partition("://")[0].lower()
+    if scheme not in SERVERS:
+        raise StoreError(f"Unknown scheme {scheme!r}", record=address, hint=f"Known: {', '.join(SERVERS)}")
+    foreign = {"user": user, "database": database} if scheme.startswith("http") else {"graph": graph}
+    for option, value in foreign.items():
+        if value:
+            raise StoreError(f"A server behind {scheme}:// takes no {option}", record=address)
+    module, name = SERVERS[scheme].split(":")
+    options = {"graph": graph} if scheme.startswith("http") else {"user": user, "database": database}
+    return cast("Store", getattr(import_module(module), name).connect(address, **options))
+
+
+def engine_class(engine: str) -> type[EmbeddedStore]:
     """Return the class behind the embedded engine ``engine``; raises StoreError where there is none.
 
     >>> engine_class("ladybug").dialect
@@ -71,7 +115,7 @@ def engine_class(engine: str) -> type[Store]:
     if engine not in ENGINES:
         raise StoreError(f"Unknown engine {engine!r}", hint=f"Embedded engines: {', '.join(sorted(ENGINES))}")
     module, name = ENGINES[engine].split(":")
-    return cast("type[Store]", getattr(import_module(module), name))
+    return cast("type[EmbeddedStore]", getattr(import_module(module), name))
 
 
 def shape(engine: str) -> list[str]:
