@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 ASKED, RETYPED, OPEN = "asked", "retyped", "open"
 STATED: Final = (ASKED, RETYPED, OPEN)
@@ -51,6 +51,7 @@ _PRODUCT = "the product's own id (ASIN)"
 _COBUY = "key of the co-buy"
 _RUN = "key of the run it comes from"
 _GENERATION = "key of the generation"
+_PICTURES = "how many pictures the model saw; null where the source does not say"
 _RELATION = "a name declared in ontology/relations.ttl"
 
 TABLES: Final[dict[str, pa.Schema]] = {
@@ -63,6 +64,18 @@ TABLES: Final[dict[str, pa.Schema]] = {
             _column("description", _TEXT, "cleaned description", nullable=True),
             _column("image", _TEXT, "URL or path of the first picture", nullable=True),
             _column("source", _TEXT, "format of the source that names it"),
+        ]
+    ),
+    "images": pa.schema(
+        [
+            _column("product_id", _TEXT, _PRODUCT),
+            _column("url", _TEXT, "where the picture was asked for: a URL, a data: URL's beginning, or a path"),
+            _column("path", _TEXT, "the stored file, relative to the KB", nullable=True),
+            _column("sha256", _TEXT, "of the stored file's bytes, in hexadecimal", nullable=True),
+            _column("width", _INT, "pixels", nullable=True),
+            _column("height", _INT, "pixels", nullable=True),
+            _column("status", _TEXT, "ok or failed"),
+            _column("reason", _TEXT, "why there is no picture", nullable=True),
         ]
     ),
     "cobuys": pa.schema(
@@ -79,6 +92,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             _column("product_id", _TEXT, _PRODUCT),
             _column("run_id", _TEXT, _RUN),
             _column("text", _TEXT, "what the model says about the product"),
+            _column("pictures", _INT, _PICTURES, nullable=True),
         ]
     ),
     "generations": pa.schema(
@@ -91,6 +105,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
             _column("run_id", _TEXT, _RUN),
             _column("source_record", _TEXT, "the source's own id, else hash of the record and its occurrence number"),
             _column("typicality", _FLOAT, "0 to 1 as the source gives it", nullable=True),
+            _column("pictures", _INT, _PICTURES, nullable=True),
         ]
     ),
     "verdicts": pa.schema(
@@ -194,6 +209,7 @@ TABLES: Final[dict[str, pa.Schema]] = {
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "products": ("product_id",),
+    "images": ("product_id",),
     "cobuys": ("cobuy_id",),
     "features": ("product_id", "run_id"),
     "generations": ("generation_id",),

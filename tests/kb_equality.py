@@ -17,7 +17,7 @@ SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "sample.csv"
 def contents(path: Path) -> dict[str, pa.Table]:
     """Return all tables but ``runs``; the rejects of a source without their line numbers."""
     kb = KnowledgeBase.open(path)
-    tables = {name: kb.table(name) for name in TABLES if name not in ("runs", "rejects")}
+    tables = {name: kb.table(name) for name in kb.manifest.tables if name not in ("runs", "rejects")}
     rejects = [{**r, "record": "" if r["stage"] == "sources" else r["record"]} for r in kb.table("rejects").to_pylist()]
     rejects.sort(key=lambda r: tuple(str(value) for value in r.values()))
     tables["rejects"] = pa.Table.from_pylist(rejects, schema=TABLES["rejects"])

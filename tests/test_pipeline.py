@@ -37,7 +37,7 @@ COMMAND = [sys.executable, "-m", "mindkg", "build", str(SAMPLE), "-o"]
 
 def test_every_row_ends_in_one_place(undisturbed: tuple[Path, float]) -> None:
     kb = mindkg.KnowledgeBase.open(undisturbed[0])
-    rows = {name: kb.table(name).num_rows for name in TABLES}
+    rows = {name: kb.table(name).num_rows for name in kb.manifest.tables}
     rejects = kb.table("rejects")["stage"].to_pylist()
     assert rows["generations"] + rejects.count("sources") == len(sample_rows()[1])
     assert rows["evidence"] + rejects.count("parse") == rows["generations"]

@@ -281,6 +281,7 @@ def _generations(reading: Reading, rows: _Rows) -> None:
         "run_id": runs,
         "source_record": records,
         "typicality": rows.numbers.get("typicality", pa.nulls(rows.size, pa.float64())),
+        "pictures": pa.nulls(rows.size, pa.int64()),
         "record_hash": hashes,
         **_judged(reading, rows),
     }

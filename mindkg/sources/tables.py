@@ -75,7 +75,8 @@ def cobuys(staging: Staging) -> daft.DataFrame:
 def features(staging: Staging) -> tuple[daft.DataFrame, int]:
     """Return the table features, and how many products had several texts in one run."""
     best = _winners(staging.scan("features"), ["product_id", "run_id"], "text").collect()
-    return best.select(*TABLES["features"].names), best.where(col("values") > lit(1)).count_rows()
+    table = best.with_column("pictures", lit(None).cast(daft.DataType.int64()))
+    return table.select(*TABLES["features"].names), best.where(col("values") > lit(1)).count_rows()
 
 
 def numbered(staging: Staging) -> daft.DataFrame:

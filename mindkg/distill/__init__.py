@@ -1,0 +1,1 @@
+"""The three LVLM passes: features of a product, intentions of a pair, and the filter in the customer's role."""

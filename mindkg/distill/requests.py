@@ -1,0 +1,114 @@
+"""One question to a model, its key, and what comes back: the types that planning, ledger and backends agree by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mindkg.distill.settings import Pass
+from mindkg.errors import MindKGError
+
+KEY_DIGITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A stored picture, named by the SHA-256 of its bytes; it is opened when a request is sent, not before."""
+
+    sha256: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model answers: ``logprobs`` is how many alternatives of each token are asked for, 0 for none."""
+
+    temperature: float = 0.2
+    max_tokens: int = 512
+    seed: int = 0
+    logprobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The words of one request in the order they are sent: ``system``, then the pictures, then ``text``."""
+
+    name: str
+    version: str
+    system: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a request asks about: a product (features), a pair and a relation (intentions), or a generation (filter).
+
+    ``sample`` counts the answers to one and the same question from 0.
+    """
+
+    product_id: str = ""
+    cobuy_id: str = ""
+    relation: str = ""
+    generation_id: str = ""
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question: requests of one ``group`` (a pair or a product) share pictures and the prompt's beginning.
+
+    They stand next to each other in a plan and one is sent first, so that a server's prefix cache is hit. Two requests
+    with one ``key`` are the same question and are sent once.
+    """
+
+    key: str
+    stage: Pass
+    subject: Subject
+    group: str
+    prompt: Prompt
+    pictures: tuple[Picture, ...]
+    sampling: Sampling
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said. ``first`` holds the alternatives of the first token with their log-probabilities.
+
+    ``first`` is None where the server gave none; token counts are None where it does not say.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first: tuple[tuple[str, float], ...] | None = None
+
+
+class RequestError(MindKGError):
+    """A request that got no answer; ``status`` is the HTTP status, None where there was none."""
+
+    def __init__(self, message: str, *, status: int | None = None, retryable: bool = False, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.status = status
+        self.retryable = retryable
+
+
+def request_key(
+    model: str, revision: str, prompt: Prompt, pictures: tuple[Picture, ...], sampling: Sampling, sample: int
+) -> str:
+    """Return what names a question: the hash of all that may change its answer, 32 hexadecimal digits.
+
+    >>> request_key("m", "", Prompt("filter", "1", "", "Yes?"), (), Sampling(), 0)
+    'f4fdf9ceb196498693ef8f3c2ca9117c'
+    """
+    parts = [
+        [model, revision, prompt.name, prompt.version, prompt.system, prompt.text],
+        [picture.sha256 for picture in pictures],
+        [sampling.temperature, sampling.max_tokens, sampling.seed, sampling.logprobs, sample],
+    ]
+    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]

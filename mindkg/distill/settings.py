@@ -1,0 +1,84 @@
+"""What is asked of which model, and how: all that decides which requests a distillation sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from mindkg.errors import InputError
+from mindkg.vocabulary import relation_name, relations
+
+Pass = Literal["features", "intentions", "filter"]
+FilterMode = Literal["score", "paper"]
+
+PASSES: Final[tuple[Pass, ...]] = ("features", "intentions", "filter")
+"""The passes in their order: each one's requests hold answers of the one before."""
+
+MODES: Final[tuple[FilterMode, ...]] = ("score", "paper")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One distillation: the same settings over the same tables are the same requests, with the same keys.
+
+    ``relations`` are names of ``mindkg.vocabulary.relations``; ``filter_mode`` is ``score`` (one token with
+    log-probabilities) or ``paper`` (free text); ``samples`` answers are asked for each intention. In ``score`` mode a
+    score of at least ``threshold`` is a yes, and a coverage below ``min_coverage`` is unparsable.
+    """
+
+    model: str
+    revision: str = ""
+    passes: tuple[Pass, ...] = PASSES
+    relations: tuple[str, ...] = ()
+    filter_mode: FilterMode = "score"
+    temperature: float = 0.2
+    max_tokens: int = 512
+    seed: int = 0
+    samples: int = 1
+    threshold: float = 0.5
+    min_coverage: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_words("pass", self.passes, PASSES)
+        _check_words("relation", self.relations, tuple(relations()))
+        _check_words("filter mode", (self.filter_mode,), MODES)
+        for name, least in (("temperature", 0), ("max_tokens", 1), ("samples", 1), ("threshold", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} cannot be {getattr(self, name)}", hint=f"It is at least {least}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as the manifest keeps them.
+
+        >>> Settings.from_json(Settings("m", relations=("usedFor",)).to_json()).relations
+        ('usedFor',)
+        """
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Settings:
+        """Return the settings that ``to_json`` gave."""
+        lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+        return cls(**{**plain, **lists})
+
+
+def asked_relations(names: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return the relations to ask for: ``names`` in our spelling, or all that have a prompt prefix.
+
+    >>> asked_relations(("propertOf",))
+    ('propertyOf',)
+    """
+    if not names:
+        return tuple(r.name for r in relations().values() if r.prefixes)
+    unknown = [name for name in names if relation_name(name) is None]
+    if unknown:
+        raise InputError(f"unknown relation {unknown[0]!r}", hint=f"Relations: {', '.join(relations())}")
+    return tuple(dict.fromkeys(str(relation_name(name)) for name in names))
+
+
+def _check_words(what: str, words: tuple[str, ...], known: tuple[str, ...]) -> None:
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        raise InputError(f"unknown {what} {unknown[0]!r}", hint=f"Known: {', '.join(known)}")
