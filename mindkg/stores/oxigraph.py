@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -87,7 +87,7 @@ class OxigraphStore:
         if _asks_elsewhere(text):
             raise QueryError("SERVICE is refused: a query reads this KB only, and opens no connection")
         try:
-            return _table(self._store.query(text, prefixes=dict(prefixes())))
+            return result_table(self._store.query(text, prefixes=dict(prefixes())))
         except (SyntaxError, ValueError, OSError, RuntimeError) as error:
             # a syntax error lists all that could have stood there
             raise QueryError(f"Oxigraph refuses the query: {_shortened(one_line(error))}") from error
@@ -106,17 +106,23 @@ def _asks_elsewhere(text: str) -> bool:
     return any("service" in unread.sub(" ", decoded).lower() for unread in _UNREAD)
 
 
-def _table(answer: Any) -> pa.Table:
+def result_table(answer: Any) -> pa.Table:
+    """Return what pyoxigraph gives for a query, or parses of an endpoint's answer, as typed columns."""
     import pyoxigraph
 
     if isinstance(answer, pyoxigraph.QueryBoolean):
         return pa.table({"answer": [bool(answer)]})
     if isinstance(answer, pyoxigraph.QueryTriples):
-        rows = [(t.subject, t.predicate, t.object) for t in answer]
-        names = ["subject", "predicate", "object"]
-    else:
-        names = [variable.value for variable in answer.variables]
-        rows = [tuple(solution) for solution in answer]
+        return triple_table(answer)
+    return _columns([tuple(solution) for solution in answer], [variable.value for variable in answer.variables])
+
+
+def triple_table(triples: Iterable[Any]) -> pa.Table:
+    """Return the triples of CONSTRUCT and DESCRIBE as the columns subject, predicate, object."""
+    return _columns([(t.subject, t.predicate, t.object) for t in triples], ["subject", "predicate", "object"])
+
+
+def _columns(rows: list[tuple[Any, ...]], names: list[str]) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [() for _ in names]
     return pa.table([_column(column) for column in columns], names=names)
 

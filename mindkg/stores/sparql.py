@@ -1,0 +1,272 @@
+"""SPARQL servers: the graph loaded into a named graph of an endpoint, and queries asked there."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import pyarrow as pa
+
+from mindkg.errors import QueryError, StoreError
+from mindkg.graph.ntriples import ntriples_chunks
+from mindkg.graph.property_graph import expected_counts
+from mindkg.graph.rdf_model import prefixes
+from mindkg.resources import data_folder
+from mindkg.stores.base import Dialect, Progress, check_counts, counts, one_line
+from mindkg.stores.oxigraph import result_table, triple_table
+from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint
+
+GRAPH: Final = "https://w3id.org/mindkg/graph"
+"""The named graph that a KB is loaded into unless another is given."""
+
+_BESIDE: Final = "/loading"
+"""What follows the name of a graph while a newer one is loaded beside it."""
+
+_PART: Final = 8 << 20
+"""Bytes of N-Triples that one request adds: large enough to be quick, small enough to be sent again."""
+
+_EVERY: Final = 5.0
+"""Seconds between two lines of progress."""
+
+_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]+")
+
+
+class SparqlStore:
+    """A graph behind a SPARQL endpoint, for reading; see ``Store``."""
+
+    engine: ClassVar[str] = "sparql"
+    dialect: ClassVar[Dialect] = "sparql"
+
+    def __init__(self, endpoint: Endpoint, graph: str) -> None:
+        self._endpoint: Endpoint | None = endpoint
+        self.graph = graph
+
+    @classmethod
+    def connect(cls, address: str, graph: str | None = None) -> Self:
+        """Return the graph behind the endpoint ``address``; raises StoreError, one line, where there is none.
+
+        ``graph`` is the IRI of a named graph or "default"; without it the one that mindkg loads into, or else the
+        endpoint's default graph, whichever has triples.
+        """
+        wanted = [_graph(graph)] if graph else [GRAPH, DEFAULT]
+        endpoint = Endpoint.reading(address)
+        try:
+            found = next((name for name in wanted if _ask(endpoint, "ASK { ?s ?p ?o }", name)), None)
+            if found is None:
+                hint = f"Load it with: mindkg load KB sparql --endpoint {endpoint.address}"
+                raise StoreError(f"There is no graph {wanted[0]}", record=endpoint.address, hint=hint)
+            if _state(endpoint, found, found).parts:
+                raise StoreError(f"The graph {found} is not whole", record=endpoint.address, hint="Load it again")
+        except StoreError:
+            endpoint.close()
+            raise
+        return cls(endpoint, found)
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Return the rows of the SPARQL query ``text``, typed as the embedded Oxigraph does; raises QueryError.
+
+        The prefixes of ontology/prefixes.ttl are declared. The default graph is the one that was opened.
+        """
+        if parameters:
+            raise QueryError("SPARQL takes no parameters beside its text")
+        if self._endpoint is None:
+            raise QueryError("The store is closed")
+        try:
+            return _rows(self._endpoint.query(_with_prefixes(text), self.graph))
+        except (ValueError, SyntaxError) as error:
+            raise QueryError(f"The endpoint refuses the query: {one_line(error)}") from error
+        except StoreError as error:
+            raise QueryError(str(error)) from error
+
+    def close(self) -> None:
+        """Close the connections; the store answers no more."""
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
+
+
+def load_sparql(
+    folder: Path, endpoint: str, *, graph: str | None = None, progress: Progress | None = None
+) -> dict[str, int]:
+    """Load the graph folder ``folder`` into ``graph`` of the SPARQL server ``endpoint`` and return its counts by class.
+
+    ``graph`` is an IRI or "default"; without it ``GRAPH``. The triples go in by parts, and a load that was cut off
+    goes on with the part that lacks. An older graph stays as it is until the new one, loaded beside it, holds what the
+    tables say, and is then replaced in one update. Loading the same again changes nothing.
+
+    Raises StoreError, one line: no endpoint, one that takes no updates, a graph that something else wrote, a count
+    that differs from the tables (what was loaded is removed then).
+    """
+    report = progress or (lambda line: None)
+    server = Endpoint.writing(endpoint)
+    try:
+        _Load(server, folder, _graph(graph or GRAPH), report).run()
+        store = SparqlStore(server, _graph(graph or GRAPH))
+        return counts(store)
+    finally:
+        server.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a graph says of itself: which KB it holds, and the parts that a load which is not done has put into it."""
+
+    identity: str | None
+    parts: frozenset[int]
+
+
+class _Load:
+    """One load of a graph folder into the graph ``target``."""
+
+    def __init__(self, server: Endpoint, folder: Path, target: str, report: Progress) -> None:
+        self.server, self.folder, self.target, self.report = server, folder, target, report
+        self.identity = _identity(folder)
+        self.place = target
+
+    def run(self) -> None:
+        """Load what lacks, check it, and give it the name of the target."""
+        now = _state(self.server, self.target, self.target)
+        beside = GRAPH + _BESIDE if self.target == DEFAULT else self.target + _BESIDE
+        if now.identity == self.identity and not now.parts:
+            self.report(f"{self.server.address} holds this graph already")
+            self._clear(beside)
+            return
+        if now.identity is None and _ask(self.server, "ASK { ?s ?p ?o }", self.target):
+            hint = "Give another one with --graph, or empty it first"
+            raise StoreError(
+                f"The graph {self.target} holds what mindkg did not write", record=self.server.address, hint=hint
+            )
+        if now.identity is not None and not now.parts:
+            self.place = beside
+        self._check(self._parts())
+        self.server.persist(self._publish, self.report)
+
+    def _parts(self) -> int:
+        """Add the parts that are not there yet and return how many triples all of them are."""
+        done = _state(self.server, self.place, self.target)
+        if done.identity not in (None, self.identity):
+            self._clear(self.place)
+            done = _State(None, frozenset())
+        if done.parts:
+            self.report(f"going on: {len(done.parts)} parts are there")
+        triples, number, told = 0, 0, time.monotonic()
+        for number, (lines, n) in enumerate(_pieces(self.folder), start=1):
+            triples += n
+            if number not in done.parts:
+                add = partial(self.server.add, lines + self._mark(number), self.place)
+                self.server.persist(add, self.report)
+            if time.monotonic() - told > _EVERY:
+                told = time.monotonic()
+                self.report(f"{triples:,} triples")
+        self.report(f"{triples:,} triples in {number} parts; checking the counts")
+        return triples
+
+    def _mark(self, number: int) -> bytes:
+        """Return the triples that say of a place whose it is and that it has this part: they go in with the part."""
+        text = (data_folder("loaders") / "sparql" / "mark.nt").read_text("utf-8")
+        text = text.replace("<WHO>", f"<{_subject(self.target)}>").replace("IDENTITY", self.identity)
+        return text.replace("PART", str(number)).encode()
+
+    def _clear(self, place: str) -> None:
+        self.server.update(_statement("clear.ru", place=place))
+
+    def _check(self, triples: int) -> None:
+        """Raise StoreError unless the place holds what the tables say; it is emptied then, to be loaded anew."""
+        store = SparqlStore(self.server, self.place)
+        number = _statement("triples.rq", target=self.target)
+        try:
+            check_counts("The endpoint", expected_counts(self.folder), counts(store))
+            check_counts("The endpoint", {"triples": triples}, {"triples": store.query(number)["n"][0].as_py()})
+        except StoreError:
+            self._clear(self.place)
+            raise
+
+    def _publish(self) -> None:
+        """Put the place where the target is and take the marks of its parts away, in one update: all or none is done.
+
+        Looks first whether that is done already: the answer to an update that was done may have got lost.
+        """
+        now = _state(self.server, self.target, self.target)
+        if now.identity == self.identity and not now.parts:
+            return
+        steps = _statement("done.ru", target=self.target)
+        if self.place != self.target:
+            self.report(f"replacing {self.target}")
+            steps = _statement("move.ru", place=self.place, target=self.target) + steps
+        self.server.update(steps)
+
+
+def _pieces(folder: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield the graph as whole lines of N-Triples, about ``_PART`` bytes each, and how many triples they are.
+
+    A graph of mindkg has no blank node, so that a piece means the same alone as among the others.
+    """
+    rest = b""
+    for chunk in ntriples_chunks(folder):
+        rest += chunk.data
+        while len(rest) > _PART:
+            end = rest.index(b"\n", _PART) + 1
+            yield rest[:end], rest.count(b"\n", 0, end)
+            rest = rest[end:]
+    yield rest, rest.count(b"\n")
+
+
+def _identity(folder: Path) -> str:
+    """Return what tells a graph folder, and how it is cut into parts, from others: a hash of its files."""
+    total = hashlib.sha256(f"{_PART}".encode())
+    for file in sorted(folder.glob("*.parquet")):
+        with file.open("rb") as stream:
+            total.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
+    return total.hexdigest()[:20]
+
+
+def _state(server: Endpoint, place: str, target: str) -> _State:
+    """Return what ``place`` says of itself, where ``target`` is the graph that it is or shall become."""
+    rows = _rows(server.query(_statement("state.rq", target=target), place)).to_pylist()
+    identity = next((str(row["identity"]) for row in rows if row["identity"] is not None), None)
+    return _State(identity, frozenset(int(row["part"]) for row in rows if row["part"] is not None))
+
+
+def _statement(file: str, *, place: str = "", target: str = DEFAULT) -> str:
+    """Return a statement of loaders/sparql for the graphs ``place`` and ``target``."""
+    text = (data_folder("loaders") / "sparql" / file).read_text("utf-8").replace("<WHO>", f"<{_subject(target)}>")
+    if place == DEFAULT:
+        text = text.replace("GRAPH <PLACE>", "DEFAULT")
+    if target == DEFAULT:
+        text = text.replace("WITH <TARGET>\n", "").replace("<TARGET>", "DEFAULT")
+    return text.replace("<PLACE>", f"<{place}>").replace("<TARGET>", f"<{target}>")
+
+
+def _ask(server: Endpoint, text: str, graph: str) -> bool:
+    return bool(_rows(server.query(text, graph))["answer"][0].as_py())
+
+
+def _rows(answer: Answer) -> pa.Table:
+    import pyoxigraph
+
+    if "json" in answer.media:
+        return result_table(pyoxigraph.parse_query_results(answer.data, format=pyoxigraph.QueryResultsFormat.JSON))
+    return triple_table(pyoxigraph.parse(answer.data, format=pyoxigraph.RdfFormat.from_media_type(answer.media)))
+
+
+def _with_prefixes(text: str) -> str:
+    """Return ``text`` behind the prefixes of the ontology, on its own first line so that errors name the right one."""
+    declared = "".join(f"PREFIX {name}: <{iri}> " for name, iri in prefixes().items())
+    return declared + text
+
+
+def _graph(name: str) -> str:
+    if name != DEFAULT and not _IRI.fullmatch(name):
+        raise StoreError(f"{name!r} is no IRI of a graph", hint='Give one such as https://example.org/kb, or "default"')
+    return name
+
+
+def _subject(graph: str) -> str:
+    """Return the node that says of ``graph`` what it holds."""
+    return GRAPH if graph == DEFAULT else graph
