@@ -57,7 +57,7 @@ class Chunker:
 
     def phrases(self, text: str) -> list[Phrase]:
         """Return the noun phrases of ``text`` in order; a phrase never crosses a mark of punctuation."""
-        starts, ends, words = self._tokens(text)
+        starts, ends, words = self.tokens(text)
         tags = self._tags(words)
         found = []
         for match in _PHRASE.finditer(tags):
@@ -71,7 +71,11 @@ class Chunker:
         """Return the singular of the lower-case noun ``word``."""
         return self._words.noun_lemma(word)
 
-    def _tokens(self, text: str) -> tuple[list[int], list[int], list[str]]:
+    def is_open(self, word: str) -> bool:
+        """Return whether the lower-case ``word`` is of an open class: a noun, verb, adjective or the like."""
+        return self._words.kind(word) in _OPEN
+
+    def tokens(self, text: str) -> tuple[list[int], list[int], list[str]]:
         """Return where each token starts and ends, and its lower case; words joined by hyphens are one token."""
         starts: list[int] = []
         ends: list[int] = []
@@ -161,6 +165,8 @@ _NOMINAL: Final = frozenset(
 )
 _BOTH: Final = frozenset({"both", "all", "each"})
 """Behind a subject these belong to it: "they both feature" has a verb."""
+
+_OPEN: Final = _NOMINAL | {w.VERB}
 
 _OBJECT: Final = frozenset({w.DETERMINER, w.SUBJECT})
 
