@@ -28,7 +28,7 @@ def stage(name: str, answers: str, isa: str, kb: str) -> Done:
     """One stage of the build: sources, parse or link (the last one with publishing)."""
     from mindkg import pipeline
 
-    after = (*pipeline.STAGES, None)[pipeline.STAGES.index(name) + 1]
+    after = {"sources": "parse", "parse": "link"}.get(name)
     done, whole, begun = 0, 0, 0.0
 
     def progress(stage: str, rows: int, total: int | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 import pyarrow as pa
 
-from mindkg import __version__, pipeline
+from mindkg import __version__, stages
 from mindkg.errors import InputError, StoreError
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
 from mindkg.storage import KBDirectory, Manifest, discard, fingerprint
@@ -84,7 +84,7 @@ class KnowledgeBase:
     def scan(self, name: str) -> daft.DataFrame:
         """Return the table ``name`` as a lazy Daft frame."""
         self._folder(name)
-        return pipeline.scan(self._directory, self.manifest.tables[name])
+        return stages.scan(self._directory, self.manifest.tables[name])
 
     def info(self) -> dict[str, Any]:
         """Return what the KB holds: rows of tables, where input rows went, inputs, options, versions and stores.

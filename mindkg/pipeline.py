@@ -1,30 +1,25 @@
-"""The stages in order: sources, parse, link; each is skipped where its fingerprint stands in the KB already."""
+"""The stages in order, and the verbs that run them; each is skipped where its fingerprint stands in the KB already."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mindkg.errors import InputError
-from mindkg.resources import data_folder
-from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, describe_inputs, file_sha256, fingerprint
+from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, tables_of
+from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, describe_inputs, fingerprint
 
-if TYPE_CHECKING:
-    import daft
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with a stage, the rows it has done since the call before (-1: it was skipped), and all its rows if known."""
-
-STAGES: Final = ("sources", "parse", "link")
 SKIPPED: Final = -1
 _OPTIONS: Final[dict[str, Any]] = {
     "format": None,
     "field": None,
+    "ingest": None,
+    "distill": [],
     "relations": "stated",
     "isa": None,
     "isa_order": "concept-first",
@@ -48,19 +43,6 @@ class Built:
     manifest: Manifest
     ran: tuple[str, ...]
     published: bool
-
-
-@dataclass(frozen=True)
-class _Build:
-    """One build under the lock: the KB, the version before, what was asked for and where to report."""
-
-    kb: KBDirectory
-    before: Manifest | None
-    files: tuple[Path, ...]
-    options: Mapping[str, Any]
-    inputs: list[dict[str, Any]]
-    isa: dict[str, Any] | None
-    progress: Progress
 
 
 def build(
@@ -88,11 +70,9 @@ def build(
     its ``parents`` likeliest hypernyms, ``levels`` steps up. Raises InputError for what cannot be read, LockedError
     where another build is running.
     """
-    from mindkg.sources import expand
+    from mindkg.sources import read
 
     given: dict[str, Any] = {
-        "format": format,
-        "field": field,
         "relations": relations,
         "isa": str(Path(isa).resolve()) if isa else None,
         "isa_order": isa_order,
@@ -101,23 +81,104 @@ def build(
         "parents": parents,
         "levels": levels,
     }
-    files = tuple(expand([sources] if isinstance(sources, str | Path) else sources))
-    kb = KBDirectory(output)
+    files = _expanded(sources)
     if not files:
-        kb.open_manifest()
+        KBDirectory(output).open_manifest()
         if format or field:
             hint = "Give the source files too: format and field say how they are read"
             raise InputError("without sources there is nothing to read", hint=hint)
+        return run(output, given, progress=progress)
+    given |= {"format": format, "field": field}
+    source = Source([format, field], lambda staging, report: read(
+        files, staging=staging, format=format, field=field, progress=report
+    ))  # fmt: skip
+    return run(output, given, files={"source": files}, source=source, progress=progress)
+
+
+def ingest(
+    metadata: str | Path | Sequence[str | Path],
+    output: str | Path = "kb",
+    *,
+    reviews: str | Path | Sequence[str | Path] = (),
+    progress: Progress | None = None,
+    **options: Any,
+) -> Built:
+    """Make products and co-buys of Amazon metadata (and reviews), the beginning of a KB, and return what was done.
+
+    ``options`` are those of ``mindkg.sources.amazon.read_amazon``: which lists of a product's page are pairs, the days
+    within which two reviews are one purchase, the least support, and which products are sampled.
+    """
+    from mindkg.sources.amazon import read_amazon
+
+    files = {"metadata": _expanded(metadata), "reviews": _expanded(reviews)}
+    source = Source(["amazon", options], lambda staging, report: read_amazon(
+        files["metadata"], reviews=files["reviews"], staging=staging, progress=report, **options
+    ))  # fmt: skip
+    return run(output, {"ingest": options}, files=files, source=source, progress=progress)
+
+
+def images(kb: str | Path, *, progress: Progress | None = None, **options: Any) -> Built:
+    """Fetch the first picture of each product of the KB that has none yet, and return what was done.
+
+    ``options`` are those of ``mindkg.images.fetch_images``. A call that was interrupted goes on where it stopped.
+    """
+    from mindkg.images import fetch_images
+
+    directory, report = KBDirectory(kb), progress or (lambda stage, rows, total: None)
+    manifest = directory.open_manifest()
+    with directory.writing():
+        products = scan(directory, manifest.tables["products"])
+        report("fetch", 0, None)
+        fetch_images(products, directory.path, progress=lambda n: report("fetch", n, None), **options)
+        return run_locked(directory, {}, progress=progress)
+
+
+def _expanded(patterns: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    from mindkg.sources import expand
+
+    return tuple(expand([patterns] if isinstance(patterns, str | Path) else patterns))
+
+
+def run(
+    output: str | Path,
+    given: Mapping[str, Any],
+    *,
+    files: Mapping[str, Sequence[Path]] | None = None,
+    source: Source | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """Run what is not up to date in the KB ``output`` and publish it, holding its lock.
+
+    ``given`` are the options that the caller gave (None: as before, or the default where the KB is made anew);
+    ``files`` are those that ``source`` reads, by role; without them the KB's own sources stand.
+    """
+    kb = KBDirectory(output)
     with kb.writing():
-        before = kb.usable_manifest() if files else kb.manifest()
-        defaults = _OPTIONS if files or before is None else {**_OPTIONS, **before.options}
-        options = {name: defaults[name] if value is None else value for name, value in given.items()}
-        known = before.inputs if before else []
-        inputs = describe_inputs(files, known) if files else [i for i in known if i["role"] == "source"]
-        _check(options)
-        table = _describe_isa(options["isa"], known)
-        job = _Build(kb, before, files, options, inputs, table, progress or (lambda stage, rows, total: None))
-        return _run(job)
+        return run_locked(kb, given, files=files, source=source, progress=progress)
+
+
+def run_locked(
+    kb: KBDirectory,
+    given: Mapping[str, Any],
+    *,
+    files: Mapping[str, Sequence[Path]] | None = None,
+    source: Source | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """Do as ``run`` does where the caller holds the KB's lock."""
+    before = kb.usable_manifest() if source else kb.manifest()
+    kept = {} if before is None else before.options
+    if source:  # what is read anew is linked anew too, but answers of a model stay paid for
+        kept = {name: value for name, value in kept.items() if name == "distill"}
+    options = {**_OPTIONS, **kept, **{name: value for name, value in given.items() if value is not None}}
+    known = before.inputs if before else []
+    if source and files is not None:
+        inputs = [{**i, "role": role} for role, paths in files.items() for i in describe_inputs(paths, known)]
+    else:
+        inputs = [i for i in known if i["role"] != "isa"]
+    _check(options)
+    table = _describe_isa(options["isa"], known)
+    return _run(Job(kb, before, source, options, inputs, table, progress or (lambda stage, rows, total: None)))
 
 
 def _check(options: Mapping[str, Any]) -> None:
@@ -128,13 +189,7 @@ def _check(options: Mapping[str, Any]) -> None:
     for name in ("top_k", "parents", "levels"):
         if options[name] < 1:
             raise InputError(f"{name} cannot be {options[name]}", hint="It is at least 1")
-    _vague(options["vague"])
-
-
-def _vague(path: str | None) -> frozenset[str] | None:
-    from mindkg.link.words import own_vague_concepts
-
-    return own_vague_concepts(Path(path)) if path else None
+    own_vague(options["vague"])
 
 
 def _describe_isa(path: str | None, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -146,30 +201,28 @@ def _describe_isa(path: str | None, known: Sequence[Mapping[str, Any]]) -> dict[
     return describe_inputs([Path(path)], known)[0]
 
 
-def _run(job: _Build) -> Built:
+def _run(job: Job) -> Built:
     ran: list[str] = []
     records: dict[str, StageRecord] = {}
-    for stage, key, run in (
-        ("sources", _sources_key, _run_sources),
-        ("parse", _parse_key, _run_parse),
-        ("link", _link_key, _run_link),
-    ):
-        wanted = key(job, records)
-        done = job.kb.finished(stage, wanted)
+    for stage in STAGES:
+        wanted = stage.key(job, records)
+        if wanted is None:
+            continue
+        done = job.kb.finished(stage.name, wanted)
         if done is None:
-            job.progress(stage, 0, None)
-            done = run(job, wanted, records)
-            ran.append(stage)
+            job.progress(stage.name, 0, None)
+            done = stage.run(job, wanted, records)
+            ran.append(stage.name)
         else:
-            job.progress(stage, SKIPPED, None)
-        records[stage] = done
+            job.progress(stage.name, SKIPPED, None)
+        records[stage.name] = done
     if not ran and job.before and job.before.stages == records and job.before.options == job.options:
         return Built(job.kb.path, _remember(job), (), False)
     manifest = _publish(job, records)
     return Built(job.kb.path, manifest, tuple(ran), True)
 
 
-def _remember(job: _Build) -> Manifest:
+def _remember(job: Job) -> Manifest:
     """Return the manifest with the inputs as they lie now, so that a file that was only moved is not hashed again."""
     assert job.before is not None
     inputs = _inputs(job)
@@ -180,137 +233,13 @@ def _remember(job: _Build) -> Manifest:
     return manifest
 
 
-def _inputs(job: _Build) -> list[dict[str, Any]]:
-    return [{**i, "role": "source"} for i in job.inputs] + ([{**job.isa, "role": "isa"}] if job.isa else [])
+def _inputs(job: Job) -> list[dict[str, Any]]:
+    return job.inputs + ([{**job.isa, "role": "isa"}] if job.isa else [])
 
 
-def _sources_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
-    from mindkg import sources
-
-    if not job.files and job.before:
-        return job.before.stages["sources"].fingerprint
-    contents = sorted(i["sha256"] for i in job.inputs)
-    options = [job.options["format"], job.options["field"]]
-    return fingerprint("sources", sources.VERSION, contents, options, _hashes("relations.ttl"))
-
-
-def _parse_rules(job: _Build) -> str:
-    from mindkg import parse
-
-    files = _hashes("relations.ttl", "wordings.toml", "common-words.txt")
-    return fingerprint(parse.VERSION, job.options["relations"], files)
-
-
-def _parse_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
-    return fingerprint("parse", records["sources"].fingerprint, _parse_rules(job))
-
-
-def _link_key(job: _Build, records: Mapping[str, StageRecord]) -> str:
-    from mindkg import link
-    from mindkg.link import isa
-
-    table = job.isa["sha256"] if job.isa else "wordnet"
-    options = [job.options[name] for name in ("isa_order", "top_k", "parents", "levels")]
-    options += sorted(_vague(job.options["vague"]) or ())
-    words = [file_sha256(path) for path in link.DATA_FILES]
-    versions = [link.VERSION, isa.VERSION, version("spacy"), version("spacy-lookups-data")]
-    return fingerprint("link", versions, records["parse"].fingerprint, table, options, words)
-
-
-def _hashes(*names: str) -> list[str]:
-    """Return the hashes of data files of ontology/ that a stage reads."""
-    return [file_sha256(data_folder("ontology") / name) for name in names]
-
-
-def _run_sources(job: _Build, key: str, records: Mapping[str, StageRecord]) -> StageRecord:
-    from mindkg.sources import read
-
-    with job.kb.scratch() as staging:
-        sourced = read(
-            job.files,
-            staging=staging,
-            format=job.options["format"],
-            field=job.options["field"],
-            progress=lambda rows: job.progress("sources", rows, None),
-        )
-        notes = {"title_conflicts": sourced.title_conflicts, "formats": dict(sourced.formats)}
-        return job.kb.write_stage(
-            "sources", key, sourced.tables, read=sourced.rows_read, kept=sourced.rows_kept, notes=notes
-        )
-
-
-def _run_parse(job: _Build, key: str, records: Mapping[str, StageRecord]) -> StageRecord:
-    from mindkg.parse.tables import parse_tables
-
-    rules = _parse_rules(job)
-    previous = None
-    if job.before and _has_parsed(job, rules):
-        previous = {name: scan(job.kb, entry) for name, entry in job.before.tables.items()}
-    tables = {name: scan(job.kb, entry) for name, entry in records["sources"].tables.items()}
-    total = records["sources"].tables["generations"].rows
-    parsed = parse_tables(
-        tables,
-        relations=job.options["relations"],
-        previous=previous,
-        progress=lambda rows: job.progress("parse", rows, total),
-    )
-    notes = {"rules": rules, "reused": parsed.reused}
-    return job.kb.write_stage("parse", key, parsed.tables, read=total, kept_in="evidence", notes=notes)
-
-
-def _steps(report: Callable[[int], None]) -> Callable[[int], None]:
-    """Return a progress that is told how many rows are done in all and reports those since the call before."""
-    done = 0
-
-    def progress(rows: int) -> None:
-        nonlocal done
-        report(rows - done)
-        done = rows
-
-    return progress
-
-
-def _has_parsed(job: _Build, rules: str) -> bool:
-    """Return whether the version before was parsed by the same rules and is whole."""
-    before = job.before
-    assert before is not None
-    same = "parse" in before.stages and before.stages["parse"].notes.get("rules") == rules
-    return same and all(job.kb.is_whole(entry) for entry in before.tables.values())
-
-
-def _run_link(job: _Build, key: str, records: Mapping[str, StageRecord]) -> StageRecord:
-    from mindkg.link.isa import open_isa
-    from mindkg.link.tables import link_tables
-
-    options = job.options
-    table = open_isa(
-        Path(job.isa["path"]) if job.isa else None,
-        order=options["isa_order"],
-        progress=_steps(lambda rows: job.progress("isa", rows, None)),
-    )
-    intentions = records["parse"].tables["intentions"]
-    linked = link_tables(
-        scan(job.kb, intentions).select("intention_id", "text"),
-        table,
-        top_k=options["top_k"],
-        vague=_vague(options["vague"]),
-        parents=options["parents"],
-        levels=options["levels"],
-        progress=lambda rows: job.progress("link", rows, intentions.rows),
-    )
-    notes = {
-        "isa": job.isa["path"] if job.isa else "wordnet",
-        "isa_rows": {"read": table.rows + table.rejected, "kept": table.rows, "rejected": table.rejected},
-    }
-    read = intentions.rows + table.rows + table.rejected
-    return job.kb.write_stage("link", key, linked.tables, read=read, kept=table.rows, kept_in="intentions", notes=notes)
-
-
-def _publish(job: _Build, records: Mapping[str, StageRecord]) -> Manifest:
-    tables: dict[str, TableEntry] = {}
-    for stage in STAGES:
-        tables |= records[stage].tables
-    tables["rejects"] = _all_rejects(job.kb, [records[stage] for stage in STAGES])
+def _publish(job: Job, records: Records) -> Manifest:
+    tables = tables_of(records)
+    tables["rejects"] = _all_rejects(job.kb, list(records.values()))
     versions = {name: version(name) for name in ("mindkg", "daft", "pyarrow", "spacy")}
     manifest = Manifest(
         tables=tables,
@@ -331,10 +260,3 @@ def _all_rejects(kb: KBDirectory, records: Sequence[StageRecord]) -> TableEntry:
     for part in parts[1:]:
         frame = frame.concat(scan(kb, part))
     return kb.write_table("rejects", key, frame)
-
-
-def scan(kb: KBDirectory, entry: TableEntry) -> daft.DataFrame:
-    """Return a table of a KB as a lazy Daft frame."""
-    from mindkg.engine import read_parquet
-
-    return read_parquet(kb.table_folder(entry))

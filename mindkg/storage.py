@@ -239,15 +239,15 @@ class KBDirectory:
         *,
         read: int,
         kept: int = 0,
-        kept_in: str | None = None,
+        kept_in: Sequence[str] = (),
         notes: Mapping[str, Any] | None = None,
     ) -> StageRecord:
         """Write ``tables``, check that rows read = kept + rejected, and leave a record of the stage.
 
-        The rows written to the table ``kept_in`` are added to ``kept``; those of ``rejects`` are the rejected ones.
+        The rows written to the tables ``kept_in`` are added to ``kept``; those of ``rejects`` are the rejected ones.
         """
         entries = {name: self.write_table(name, key, rows) for name, rows in tables.items()}
-        kept += entries[kept_in].rows if kept_in else 0
+        kept += sum(entries[name].rows for name in kept_in)
         rejected = entries["rejects"].rows if "rejects" in entries else 0
         if read != kept + rejected:
             message = f"stage {stage} lost rows: {read} read, {kept} kept, {rejected} rejected"

@@ -97,6 +97,17 @@ class RequestError(MindKGError):
         self.retryable = retryable
 
 
+PICTURE_FAILED: Final = "the picture does not open"
+"""How the message of a PictureError begins: a ledger keeps the words of an error, and a reject needs its reason."""
+
+
+class PictureError(RequestError):
+    """A request that was not sent since one of its pictures does not open."""
+
+    def __init__(self, detail: str, **where: Any) -> None:
+        super().__init__(f"{PICTURE_FAILED}: {detail}", **where)
+
+
 def request_key(
     model: str, revision: str, prompt: Prompt, pictures: tuple[Picture, ...], sampling: Sampling, sample: int
 ) -> str:

@@ -36,6 +36,7 @@ class Sourced:
     title_conflicts: int
     formats: Mapping[str, str] = field(default_factory=dict)
     feature_conflicts: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def read(

@@ -1,0 +1,63 @@
+"""Batch files: requests written for a batch service, whose results ``replay`` reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from mindkg.distill.backends.base import Outcome
+from mindkg.distill.requests import Request
+from mindkg.errors import InputError
+
+ENDPOINT = "/v1/chat/completions"
+
+
+class BatchWriter:
+    """A backend that answers nothing and writes each request as a line of OpenAI's Batch API.
+
+    Each line's ``custom_id`` is the request's key. The file gets its name when it is whole.
+    """
+
+    def __init__(self, file: str | Path, model: str | None, revision: str = "") -> None:
+        if not model:
+            raise InputError("a batch file needs the name of its model", hint="Give it with --model")
+        self.model = model
+        self.revision = revision
+        self.lines = 0
+        self._target = Path(file)
+        self._part = self._target.with_name(f"{self._target.name}.part")
+        try:
+            self._file = self._part.open("w", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write: {error.strerror}", record=str(file)) from error
+
+    def __enter__(self) -> BatchWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if error is None:
+            self._part.replace(self._target)
+        else:
+            self._part.unlink(missing_ok=True)
+
+    def logprobs(self) -> bool:
+        """Return True: a batch service is asked for log-probabilities where the filter wants them."""
+        return True
+
+    def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
+        """Write each request and yield it with None."""
+        from mindkg.distill.backends.openai import chat_body
+
+        for request in requests:
+            line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": chat_body(request)}
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self.lines += 1
+            yield request, None
+
+    def close(self) -> None:
+        """Do nothing: the file is closed at the end of the block."""

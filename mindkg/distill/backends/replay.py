@@ -1,0 +1,153 @@
+"""Recorded answers as a model: for tests, demonstrations, and answers that others have published."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mindkg.distill.backends.base import Outcome
+from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.errors import InputError
+from mindkg.identity import cobuy_key
+from mindkg.vocabulary import relation_name
+
+_HINT: Final = (
+    "A record has text and one of: key; product_id (features); product_a, product_b (or cobuy_id) and relation "
+    "(intentions), with verdict for the filter's answer"
+)
+_Name = tuple[str, ...]
+
+
+class ReplayBackend:
+    """Answers from a file of records, JSON Lines or Parquet (``.parquet``).
+
+    A record answers the request with its ``key``, or the features of ``product_id``, or the intention of a pair
+    (``product_a`` and ``product_b``, or ``cobuy_id``) and a ``relation``; ``verdict`` is what the filter said of that
+    intention. The second record of one pair and relation answers its second sample. A request that no record answers
+    stays unasked. Results of a batch service (``custom_id``, ``response``) are records too.
+    """
+
+    def __init__(self, file: str | Path, model: str | None = None, revision: str = "") -> None:
+        self.model = model or f"replay:{Path(file).name}"
+        self.revision = revision
+        self._answers: dict[_Name, Answer | RequestError] = {}
+        seen: dict[_Name, int] = defaultdict(int)
+        for number, record in enumerate(_records(Path(file)), start=1):
+            for name, outcome in _told(record, seen, f"{file}:{number}"):
+                self._answers.setdefault(name, outcome)
+
+    def logprobs(self) -> bool:
+        """Return False where the file holds what a filter said in words."""
+        return not any(name[0] == "filter" for name in self._answers)
+
+    def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
+        """Yield each request with the answer that stands in the file, None where there is none."""
+        for request in requests:
+            yield request, self._answers.get((request.key,)) or self._answers.get(_name(request))
+
+    def close(self) -> None:
+        """Forget the answers."""
+        self._answers.clear()
+
+
+def _name(request: Request) -> _Name:
+    subject = request.subject
+    if request.stage == "features":
+        return ("features", subject.product_id)
+    return (request.stage, subject.cobuy_id, subject.relation, str(subject.sample))
+
+
+def _told(
+    record: Mapping[str, Any], seen: dict[_Name, int], place: str
+) -> Iterator[tuple[_Name, Answer | RequestError]]:
+    """Yield what a record answers: one request, or an intention and its verdict."""
+    if "custom_id" in record:
+        yield (str(record["custom_id"]),), batch_outcome(record)
+        return
+    text = record.get("text")
+    if not isinstance(text, str):
+        raise InputError("a record has no text", record=place, hint=_HINT)
+    if record.get("key"):
+        yield (str(record["key"]),), _answer(record, text)
+    elif record.get("product_id"):
+        yield ("features", str(record["product_id"])), _answer(record, text)
+    else:
+        pair = _pair(record, place)
+        sample = str(seen[pair])
+        seen[pair] += 1
+        yield ("intentions", *pair, sample), _answer(record, text)
+        if isinstance(record.get("verdict"), str):
+            yield ("filter", *pair, sample), Answer(record["verdict"])
+
+
+def _pair(record: Mapping[str, Any], place: str) -> tuple[str, str]:
+    """Return the key of the pair and the relation that a record is about."""
+    relation = relation_name(str(record.get("relation")))
+    if relation is None:
+        raise InputError(f"unknown relation {record.get('relation')!r}", record=place, hint=_HINT)
+    if record.get("cobuy_id"):
+        return str(record["cobuy_id"]), relation
+    if record.get("product_a") and record.get("product_b"):
+        return cobuy_key(str(record["product_a"]), str(record["product_b"])), relation
+    raise InputError("a record names no request, product or pair", record=place, hint=_HINT)
+
+
+def _answer(record: Mapping[str, Any], text: str) -> Answer:
+    first = record.get("first")
+    alternatives = tuple((str(token), float(logprob)) for token, logprob in map(_alternative, first)) if first else None
+    return Answer(text, record.get("finish_reason"), first=alternatives)
+
+
+def _alternative(pair: Any) -> tuple[Any, Any]:
+    return (pair["token"], pair["logprob"]) if isinstance(pair, Mapping) else (pair[0], pair[1])
+
+
+def batch_outcome(record: Mapping[str, Any]) -> Answer | RequestError:
+    """Return what one line of a batch service's results says of its request."""
+    from mindkg.distill.backends.openai import chat_answer
+
+    response = record.get("response") or {}
+    error, status = record.get("error"), response.get("status_code")
+    if error or status != 200:
+        said = error or response.get("body") or "no answer"
+        return RequestError(f"the batch service says: {json.dumps(said, ensure_ascii=False)[:500]}", status=status)
+    try:
+        return chat_answer(response.get("body"))
+    except RequestError as refused:
+        return refused
+
+
+def _records(file: Path) -> Iterator[Mapping[str, Any]]:
+    if not file.is_file():
+        raise InputError("there is no file of answers", record=str(file), hint="Give replay:FILE")
+    reader: Callable[[Path], Iterator[Mapping[str, Any]]] = _parquet if file.suffix == ".parquet" else _lines
+    return reader(file)
+
+
+def _parquet(file: Path) -> Iterator[Mapping[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            for batch in opened.iter_batches():
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError("this Parquet file is damaged", record=str(file), hint="Make or copy it again") from error
+
+
+def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
+    with file.open(encoding="utf-8", errors="surrogateescape") as opened:
+        for number, line in enumerate(opened, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InputError("a line is not JSON", record=f"{file}:{number}", hint=_HINT) from error
+            if not isinstance(record, dict):
+                raise InputError("a line is not a JSON object", record=f"{file}:{number}", hint=_HINT)
+            yield record

@@ -1,0 +1,311 @@
+"""The stages of a KB: what each one's fingerprint hangs on, and how its tables are made and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mindkg.resources import data_folder
+from mindkg.schema import KEYS
+from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, file_sha256, fingerprint
+
+if TYPE_CHECKING:
+    import daft
+
+    from mindkg.distill.settings import Settings
+    from mindkg.sources import Sourced
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a stage, the rows it has done since the call before (-1: it was skipped), and all its rows if known."""
+
+Records = Mapping[str, StageRecord]
+"""The stages that are done, by name."""
+
+_DISTILLED: Final = ("features", "generations", "verdicts", "runs")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files to read: what else than their bytes decides what is read, and the reader.
+
+    ``read`` takes an empty folder for temporary files and a progress.
+    """
+
+    options: Sequence[Any]
+    read: Callable[[Path, Callable[[int], None]], Sourced]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run under the KB's lock: the version before, what to read (None: what the KB holds), and the options."""
+
+    kb: KBDirectory
+    before: Manifest | None
+    source: Source | None
+    options: Mapping[str, Any]
+    inputs: list[dict[str, Any]]
+    isa: dict[str, Any] | None
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage by name: ``key`` gives its fingerprint, None where the KB has no such stage; ``run`` records it."""
+
+    name: str
+    key: Callable[[Job, Records], str | None]
+    run: Callable[[Job, str, Records], StageRecord]
+
+
+def scan(kb: KBDirectory, entry: TableEntry) -> daft.DataFrame:
+    """Return a table of a KB as a lazy Daft frame."""
+    from mindkg.engine import read_parquet
+
+    return read_parquet(kb.table_folder(entry))
+
+
+def tables_of(records: Records) -> dict[str, TableEntry]:
+    """Return the tables that the stages of ``records`` leave: a later stage's stands for an earlier one's."""
+    return {name: entry for stage in STAGES if stage.name in records for name, entry in _tables(records[stage.name])}
+
+
+def _tables(record: StageRecord) -> list[tuple[str, TableEntry]]:
+    return list(record.tables.items())
+
+
+def _scanned(job: Job, records: Records) -> dict[str, daft.DataFrame]:
+    return {name: scan(job.kb, entry) for name, entry in tables_of(records).items() if name != "rejects"}
+
+
+# sources
+
+
+def _sources_key(job: Job, records: Records) -> str:
+    from mindkg import sources
+
+    if job.source is None:
+        assert job.before is not None
+        return job.before.stages["sources"].fingerprint
+    contents = sorted(f"{i['role']}={i['sha256']}" for i in job.inputs)
+    return fingerprint("sources", sources.VERSION, contents, job.source.options, _hashes("relations.ttl"))
+
+
+def _run_sources(job: Job, key: str, records: Records) -> StageRecord:
+    assert job.source is not None
+    with job.kb.scratch() as staging:
+        sourced = job.source.read(staging, lambda rows: job.progress("sources", rows, None))
+        notes = {"title_conflicts": sourced.title_conflicts, "formats": dict(sourced.formats), **sourced.notes}
+        return job.kb.write_stage(
+            "sources", key, sourced.tables, read=sourced.rows_read, kept=sourced.rows_kept, notes=notes
+        )
+
+
+# images
+
+
+def _images_key(job: Job, records: Records) -> str | None:
+    if not (job.kb.path / "images").is_dir():
+        return None
+    from mindkg import images
+
+    return fingerprint("images", images.VERSION, records["sources"].fingerprint, images.digest(job.kb.path))
+
+
+def _run_images(job: Job, key: str, records: Records) -> StageRecord:
+    from mindkg.images import image_tables
+
+    products = scan(job.kb, records["sources"].tables["products"])
+    with job.kb.scratch() as staging:
+        told = image_tables(products, job.kb.path, staging)
+        notes = {"unasked": told.unasked}
+        return job.kb.write_stage("images", key, told.tables, read=told.read, kept=told.kept, notes=notes)
+
+
+# distill
+
+
+def _distill_key(job: Job, records: Records) -> str | None:
+    from mindkg import distill
+
+    if not job.options["distill"]:
+        return None
+    given = [records[name].fingerprint for name in ("sources", "images") if name in records]
+    with ledger(job.kb) as answers:
+        return fingerprint("distill", distill.VERSION, given, job.options["distill"], answers.digest())
+
+
+def _run_distill(job: Job, key: str, records: Records) -> StageRecord:
+    """Make tables of what the ledger answers to each of the KB's settings, and put them to those of the sources."""
+    from mindkg.distill.passes import run_passes
+
+    tables = _scanned(job, records)
+    rejects: list[daft.DataFrame] = []
+    notes: dict[str, Any] = {"passes": []}
+    with job.kb.scratch() as staging, ledger(job.kb) as answers:
+        for number, settings in enumerate(distillations(job.options)):
+            folder = staging / str(number)
+            folder.mkdir()
+            made = run_passes(
+                tables, settings, root=job.kb.path, ledger=answers, staging=folder, progress=job.progress, backend=None
+            )
+            tables |= {name: _united(name, tables[name], made.tables[name]) for name in _DISTILLED}
+            rejects.append(made.tables["rejects"])
+            notes["passes"].append({"model": settings.model, **made.counts})
+        return _record_distilled(job, key, tables, rejects, notes)
+
+
+def _record_distilled(
+    job: Job, key: str, tables: Mapping[str, daft.DataFrame], rejects: Sequence[daft.DataFrame], notes: dict[str, Any]
+) -> StageRecord:
+    judged = [name for name in _DISTILLED if name != "runs"]
+    refused = rejects[0]
+    for more in rejects[1:]:
+        refused = refused.concat(more)
+    refused = refused.distinct("stage", "record").collect()
+    kept = {name: tables[name].collect() for name in _DISTILLED}
+    read = sum(kept[name].count_rows() for name in judged) + refused.count_rows()
+    return job.kb.write_stage("distill", key, {**kept, "rejects": refused}, read=read, kept_in=judged, notes=notes)
+
+
+def _united(name: str, known: daft.DataFrame, new: daft.DataFrame) -> daft.DataFrame:
+    """Return the rows of ``known`` and those of ``new`` whose key is not there: settings may share answers."""
+    keys: list[str | daft.Expression] = [*KEYS[name]]
+    return known.concat(new.join(known.select(*keys), on=keys, how="anti").select(*known.column_names)).collect()
+
+
+def ledger(kb: KBDirectory) -> AbstractContextManager[Any]:
+    """Return the KB's ledger of answers that are paid for."""
+    from mindkg.distill.ledger import Ledger
+
+    return Ledger(kb.path / "ledger")
+
+
+def distillations(options: Mapping[str, Any]) -> list[Settings]:
+    """Return the settings that a KB was distilled with, the first one first."""
+    from mindkg.distill.settings import Settings
+
+    return [Settings.from_json(plain) for plain in options.get("distill") or ()]
+
+
+# parse
+
+
+def _parse_rules(job: Job) -> str:
+    from mindkg import parse
+
+    files = _hashes("relations.ttl", "wordings.toml", "common-words.txt")
+    return fingerprint(parse.VERSION, job.options["relations"], files)
+
+
+def _parse_key(job: Job, records: Records) -> str:
+    given = [records[name].fingerprint for name in ("sources", "distill") if name in records]
+    return fingerprint("parse", given, _parse_rules(job))
+
+
+def _run_parse(job: Job, key: str, records: Records) -> StageRecord:
+    from mindkg.parse.tables import parse_tables
+
+    rules = _parse_rules(job)
+    previous = None
+    if job.before and _has_parsed(job, rules):
+        previous = {name: scan(job.kb, entry) for name, entry in job.before.tables.items()}
+    total = tables_of(records)["generations"].rows
+    parsed = parse_tables(
+        _scanned(job, records),
+        relations=job.options["relations"],
+        previous=previous,
+        progress=lambda rows: job.progress("parse", rows, total),
+    )
+    notes = {"rules": rules, "reused": parsed.reused}
+    return job.kb.write_stage("parse", key, parsed.tables, read=total, kept_in=["evidence"], notes=notes)
+
+
+def _has_parsed(job: Job, rules: str) -> bool:
+    """Return whether the version before was parsed by the same rules and is whole."""
+    before = job.before
+    assert before is not None
+    same = "parse" in before.stages and before.stages["parse"].notes.get("rules") == rules
+    return same and all(job.kb.is_whole(entry) for entry in before.tables.values())
+
+
+# link
+
+
+def own_vague(path: str | None) -> frozenset[str] | None:
+    """Return the user's own vague concepts, None where ``path`` is."""
+    from mindkg.link.words import own_vague_concepts
+
+    return own_vague_concepts(Path(path)) if path else None
+
+
+def _link_key(job: Job, records: Records) -> str:
+    from mindkg import link
+    from mindkg.link import isa
+
+    table = job.isa["sha256"] if job.isa else "wordnet"
+    options = [job.options[name] for name in ("isa_order", "top_k", "parents", "levels")]
+    options += sorted(own_vague(job.options["vague"]) or ())
+    words = [file_sha256(path) for path in link.DATA_FILES]
+    versions = [link.VERSION, isa.VERSION, version("spacy"), version("spacy-lookups-data")]
+    return fingerprint("link", versions, records["parse"].fingerprint, table, options, words)
+
+
+def _run_link(job: Job, key: str, records: Records) -> StageRecord:
+    from mindkg.link.isa import open_isa
+    from mindkg.link.tables import link_tables
+
+    options = job.options
+    table = open_isa(
+        Path(job.isa["path"]) if job.isa else None,
+        order=options["isa_order"],
+        progress=_steps(lambda rows: job.progress("isa", rows, None)),
+    )
+    intentions = records["parse"].tables["intentions"]
+    linked = link_tables(
+        scan(job.kb, intentions).select("intention_id", "text"),
+        table,
+        top_k=options["top_k"],
+        vague=own_vague(options["vague"]),
+        parents=options["parents"],
+        levels=options["levels"],
+        progress=lambda rows: job.progress("link", rows, intentions.rows),
+    )
+    notes = {
+        "isa": job.isa["path"] if job.isa else "wordnet",
+        "isa_rows": {"read": table.rows + table.rejected, "kept": table.rows, "rejected": table.rejected},
+    }
+    read = intentions.rows + table.rows + table.rejected
+    return job.kb.write_stage(
+        "link", key, linked.tables, read=read, kept=table.rows, kept_in=["intentions"], notes=notes
+    )
+
+
+def _steps(report: Callable[[int], None]) -> Callable[[int], None]:
+    """Return a progress that is told how many rows are done in all and reports those since the call before."""
+    done = 0
+
+    def progress(rows: int) -> None:
+        nonlocal done
+        report(rows - done)
+        done = rows
+
+    return progress
+
+
+def _hashes(*names: str) -> list[str]:
+    """Return the hashes of data files of ontology/ that a stage reads."""
+    return [file_sha256(data_folder("ontology") / name) for name in names]
+
+
+STAGES: Final = (
+    Stage("sources", _sources_key, _run_sources),
+    Stage("images", _images_key, _run_images),
+    Stage("distill", _distill_key, _run_distill),
+    Stage("parse", _parse_key, _run_parse),
+    Stage("link", _link_key, _run_link),
+)
+"""The stages in their order."""
