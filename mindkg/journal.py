@@ -337,7 +337,7 @@ def _table_rows(file: IO[bytes], wanted: pa.Schema) -> Iterator[tuple[pa.Table, 
     with _parquet(file) as table:
         start = 0
         for group in range(table.num_row_groups):
-            rows = table.read_row_group(group, columns=wanted.names)
+            rows = _fitted(table.read_row_group(group, columns=wanted.names), wanted)
             yield rows, np.arange(start, start + len(rows)), np.zeros(len(rows), np.int64)
             start += len(rows)
 
@@ -345,24 +345,27 @@ def _table_rows(file: IO[bytes], wanted: pa.Schema) -> Iterator[tuple[pa.Table, 
 def _rows_at(file: IO[bytes], places: _Numbers, sizes: _Numbers, stored: pa.Schema) -> pa.Table:
     """Return the rows with numbers ``places`` (ascending) of a Parquet file."""
     with _parquet(file) as table:
-        known = [name for name in stored.names if name in table.schema_arrow.names]
         counts = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
         starts = np.cumsum([0, *counts])
         groups = np.searchsorted(starts, places, side="right") - 1
         parts = []
         for group in np.unique(groups):
-            rows = table.read_row_group(group, columns=known)
+            rows = table.read_row_group(group, columns=stored.names)
             parts.append(rows.take(pa.array(places[groups == group] - starts[group])))
-        rows = pa.concat_tables(parts)
-    missing = [rows[f.name] if f.name in known else pa.nulls(len(rows), f.type) for f in stored]
-    return pa.table(missing, stored.names).cast(stored)
+        return _fitted(pa.concat_tables(parts), stored)
+
+
+def _fitted(rows: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """Return ``rows`` in exactly the columns ``wanted``; what they lack is null."""
+    columns = [rows[f.name] if f.name in rows.column_names else pa.nulls(len(rows), f.type) for f in wanted]
+    return pa.table(columns, wanted.names).cast(wanted)
 
 
 @contextmanager
 def _parquet(file: IO[bytes]) -> Iterator[pq.ParquetFile]:
     try:
         yield pq.ParquetFile(file)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise StorageError(f"a table of records cannot be read: {error}", record=file.name) from error
 
 
