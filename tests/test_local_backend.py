@@ -136,9 +136,7 @@ def test_a_broken_picture_costs_its_own_request(
 ) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    told = dict(
-        (r.key, o) for r, o in backend.answers([request("1", Picture("0", broken)), request("2", pictures["red"])])
-    )
+    told = {r.key: o for r, o in backend.answers([request("1", Picture("0", broken)), request("2", pictures["red"])])}
     assert isinstance(told["11"], RequestError) and isinstance(told["21"], Answer)
 
 
