@@ -80,9 +80,13 @@ class Journal:
 
     def scan(self) -> pa.Table:
         """Return the record that counts of each key, in columns of the schema, sorted by key."""
+        return pa.concat_tables([self.schema.empty_table(), *self.parts()])
+
+    def parts(self) -> Iterator[pa.Table]:
+        """Yield what ``scan`` returns a part at a time."""
         with _opened(self.folder, "rb") as files:
-            batches = [part.select(self.schema.names) for part in self._parts(self._winners(files), files)]
-        return pa.concat_tables([self.schema.empty_table(), *batches])
+            for part in self._read(self._winners(files), files):
+                yield part.select(self.schema.names)
 
     def keys(self) -> pa.ChunkedArray:
         """Return the keys whose record is no failure, sorted, without holding the records in memory."""
@@ -96,9 +100,8 @@ class Journal:
         if file is not None:
             return file.stem
         content = hashlib.sha256()
-        with _opened(self.folder, "rb") as files:
-            for part in self._parts(self._winners(files), files):
-                content.update(_text(part.select(self.schema.names)))
+        for part in self.parts():
+            content.update(_text(part))
         return content.hexdigest()[:_DIGITS]
 
     def compacted(self) -> Path | None:
@@ -149,7 +152,7 @@ class Journal:
         try:
             with temporary.open("wb") as file:
                 with pq.ParquetWriter(file, self._stored(), compression="zstd") as writer:
-                    for part in self._parts(winners, files):
+                    for part in self._read(winners, files):
                         writer.write_table(part)
                         content.update(_text(part.select(self.schema.names)))
                 file.flush()
@@ -191,7 +194,7 @@ class Journal:
             first[1:] = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1)).to_numpy(zero_copy_only=False)
         return index.filter(pa.array(first))
 
-    def _parts(self, winners: pa.Table, files: Mapping[str, IO[bytes]]) -> Iterator[pa.Table]:
+    def _read(self, winners: pa.Table, files: Mapping[str, IO[bytes]]) -> Iterator[pa.Table]:
         """Yield the records that ``winners`` points to, in their order, a part at a time."""
         stored, open_files = self._stored(), list(files.items())
         for start in range(0, len(winners), _ROWS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,7 +78,8 @@ class Request:
 class Answer:
     """What a model said. ``first`` holds the alternatives of the first token with their log-probabilities.
 
-    ``first`` is None where the server gave none; token counts are None where it does not say.
+    ``first`` is None where the server gave none; token counts are None where it does not say. ``seconds`` is how long
+    it took, None where nobody asked just now.
     """
 
     text: str
@@ -86,6 +87,7 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     first: tuple[tuple[str, float], ...] | None = None
+    seconds: float | None = field(default=None, compare=False)
 
 
 class RequestError(MindKGError):
@@ -95,6 +97,7 @@ class RequestError(MindKGError):
         super().__init__(message, **where)
         self.status = status
         self.retryable = retryable
+        self.seconds: float | None = None
 
 
 PICTURE_FAILED: Final = "the picture does not open"

@@ -1,0 +1,64 @@
+"""Asking a model what the ledger does not hold yet; each answer is in the ledger before the next one is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from mindkg.distill.backends.base import Backend
+from mindkg.distill.ledger import Ledger
+from mindkg.distill.requests import Request, RequestError
+from mindkg.errors import MindKGError
+
+LEAST: Final = 20
+"""Requests that must have come back before the share of errors says anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came back: ``sent`` = ``answered`` + ``failed`` requests; of ``unknown`` ones the backend knew nothing."""
+
+    sent: int
+    answered: int
+    failed: int
+    unknown: int
+
+
+def ask(
+    requests: Iterable[Request],
+    backend: Backend,
+    ledger: Ledger,
+    *,
+    max_error_rate: float = 0.1,
+    progress: Callable[[int], None] | None = None,
+) -> Asked:
+    """Send those of ``requests`` that have no answer in ``ledger``, write down what comes back, and return the counts.
+
+    Requests are drawn as they are sent. ``progress`` is called with the number of requests that came back. Raises
+    MindKGError where more than ``max_error_rate`` of at least ``LEAST`` requests failed, or all of fewer, and what the
+    backend raises; what was answered until then is in the ledger.
+    """
+    answered = failed = unknown = 0
+    error: RequestError | None = None
+    for request, outcome in backend.answers(ledger.missing(requests)):
+        if outcome is None:
+            unknown += 1
+        else:
+            ledger.append(request, outcome)
+            if isinstance(outcome, RequestError):
+                failed, error = failed + 1, outcome
+            else:
+                answered += 1
+        if progress:
+            progress(answered + failed + unknown)
+        if error and answered + failed >= LEAST and failed > max_error_rate * (answered + failed):
+            raise _too_many(answered, failed, error)
+    if error and not answered:
+        raise _too_many(answered, failed, error)
+    return Asked(answered + failed, answered, failed, unknown)
+
+
+def _too_many(answered: int, failed: int, error: RequestError) -> MindKGError:
+    hint = "The answers so far are kept: run it again when the cause is gone, or allow more with --max-error-rate"
+    return MindKGError(f"{failed} of {answered + failed} requests failed, the last one so: {error}", hint=hint)

@@ -1,0 +1,239 @@
+"""The ledger: every answer of a model that was paid for, by the key of its request, written as it arrives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.journal import Journal
+
+if TYPE_CHECKING:
+    import daft
+
+
+def _column(name: str, type_: pa.DataType, about: str, nullable: bool = True) -> pa.Field:
+    return pa.field(name, type_, nullable=nullable, metadata={"about": about})
+
+
+SCHEMA: Final = pa.schema(
+    [
+        _column("key", pa.string(), "key of the request", nullable=False),
+        _column("stage", pa.string(), "features, intentions or filter"),
+        _column("model", pa.string(), "the model that was asked"),
+        _column("text", pa.string(), "the answer, untouched; null where there is none"),
+        _column("finish_reason", pa.string(), "why the model stopped, in the server's word"),
+        _column("first", pa.string(), "JSON: pairs of token and log-probability, the alternatives of the first token"),
+        _column("prompt_tokens", pa.int64(), "tokens that were read, as the server counts them"),
+        _column("completion_tokens", pa.int64(), "tokens that were written"),
+        _column("seconds", pa.float64(), "from sending the request to its answer, without waiting to send it again"),
+        _column("answered", pa.string(), "ISO 8601 UTC time of this record"),
+        _column("error", pa.string(), "why there is no answer; null where there is one"),
+        _column("status", pa.int64(), "HTTP status of the error"),
+    ]
+)
+"""What a ledger keeps of a request: its answer, or its latest error as long as there is no answer."""
+
+SUMMARY: Final = pa.schema(
+    [
+        _column("stage", pa.string(), "features, intentions or filter"),
+        _column("model", pa.string(), "the model that was asked"),
+        _column("answers", pa.int64(), "requests with an answer"),
+        _column("errors", pa.int64(), "requests without one"),
+        _column("prompt_tokens", pa.int64(), "tokens read for the answers"),
+        _column("completion_tokens", pa.int64(), "tokens written"),
+        _column("unmetered", pa.int64(), "answers whose tokens the server did not tell"),
+        _column("cost", pa.float64(), "of the tokens, at the price given; null without a price"),
+        _column("seconds", pa.float64(), "sum of the times that the answers took, one after the other"),
+        _column("first", pa.string(), "ISO 8601 UTC time of the first record"),
+        _column("last", pa.string(), "ISO 8601 UTC time of the last record"),
+    ]
+)
+"""What ``Ledger.summary`` returns, a row for each stage and model."""
+
+_MILLION: Final = 1_000_000
+_RECENT: Final = 1 << 15
+_HALF: Final = 64
+
+
+class Ledger:
+    """The answers under one folder. Several processes may write side by side; readers see what was written so far."""
+
+    def __init__(self, folder: Path) -> None:
+        self._journal = Journal(folder, SCHEMA, "key", failure="error")
+
+    def append(self, request: Request, outcome: Answer | RequestError, seconds: float | None = None) -> None:
+        """Write down what came back for ``request``; it stays, whatever happens to the process a moment later.
+
+        ``seconds`` is the outcome's own time unless given. Raises StorageError where it cannot be written.
+        """
+        told = _told(outcome) | {"seconds": outcome.seconds if seconds is None else seconds}
+        told |= {"stage": request.stage, "model": request.model}
+        self._journal.append(
+            {"key": request.key, **told, "answered": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        )
+
+    def missing(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """Yield the requests that have no answer yet, each key once, drawing them one by one.
+
+        An error is no answer: what failed before is yielded again. 16 bytes are kept for each key.
+        """
+        known = _Keys(self._journal.keys())
+        return (request for request in requests if known.add(request.key))
+
+    def answers(self) -> daft.DataFrame:
+        """Return all records, lazily, one a key, in columns of ``SCHEMA``: answers and errors that have none.
+
+        What can be compacted is, so that a large ledger is not read into memory; where that fails all is read.
+        """
+        from mindkg.engine import from_arrow, read_parquet
+        from mindkg.errors import StorageError
+
+        try:
+            self._journal.compact()
+        except StorageError:
+            return from_arrow(self._journal.scan())
+        file = self._journal.compacted()
+        if file is None:
+            return from_arrow(self._journal.scan())
+        return read_parquet(file).select(*SCHEMA.names)
+
+    def digest(self) -> str:
+        """Return the hash of the records: the same for the same ones, compacted or not."""
+        return self._journal.digest()
+
+    def compact(self) -> None:
+        """Put what was appended into one Parquet file; see ``Journal.compact``."""
+        self._journal.compact()
+
+    def summary(self, price_in: float | None = None, price_out: float | None = None) -> pa.Table:
+        """Return counts, tokens, cost and time by stage and model, in columns of ``SUMMARY``.
+
+        The prices are those of a million tokens read and written, in any currency.
+        """
+        columns = ["stage", "model", "text", "prompt_tokens", "completion_tokens", "seconds", "answered", "error"]
+        counted = [_counted(part.select(columns)) for part in self._journal.parts()]
+        if not counted:
+            return SUMMARY.empty_table()
+        sums = pa.concat_tables(counted).group_by(["stage", "model"]).aggregate([*_SUMS])
+        sums = sums.rename_columns([name.removesuffix("_sum").removesuffix("_min") for name in sums.column_names])
+        sums = sums.rename_columns({"last_max": "last"}).sort_by([("stage", "ascending"), ("model", "ascending")])
+        return sums.append_column("cost", _cost(sums, price_in, price_out)).select(SUMMARY.names).cast(SUMMARY)
+
+    def close(self) -> None:
+        """Bring all to the disk."""
+        self._journal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _told(outcome: Answer | RequestError) -> dict[str, object]:
+    """Return the columns that say what came back."""
+    if isinstance(outcome, RequestError):
+        return {"error": str(outcome), "status": outcome.status}
+    first = None if outcome.first is None else json.dumps(outcome.first, ensure_ascii=False, separators=(",", ":"))
+    return {
+        "text": outcome.text,
+        "finish_reason": outcome.finish_reason,
+        "first": first,
+        "prompt_tokens": outcome.prompt_tokens,
+        "completion_tokens": outcome.completion_tokens,
+    }
+
+
+_SUMS: Final = (
+    ("answers", "sum"),
+    ("errors", "sum"),
+    ("prompt_tokens", "sum"),
+    ("completion_tokens", "sum"),
+    ("unmetered", "sum"),
+    ("seconds", "sum"),
+    ("first", "min"),
+    ("last", "max"),
+)
+
+
+def _counted(part: pa.Table) -> pa.Table:
+    """Return the sums of one part of the records, by stage and model."""
+    failed = pc.is_valid(part["error"])
+    unmetered = pc.and_(pc.invert(failed), pc.is_null(part["completion_tokens"]))
+    rows = pa.table(
+        {
+            "stage": part["stage"],
+            "model": part["model"],
+            "answers": pc.invert(failed).cast(pa.int64()),
+            "errors": failed.cast(pa.int64()),
+            "prompt_tokens": pc.fill_null(part["prompt_tokens"], 0),
+            "completion_tokens": pc.fill_null(part["completion_tokens"], 0),
+            "unmetered": unmetered.cast(pa.int64()),
+            "seconds": pc.if_else(failed, 0.0, pc.fill_null(part["seconds"], 0.0)),
+            "first": part["answered"],
+            "last": part["answered"],
+        }
+    )
+    sums = rows.group_by(["stage", "model"]).aggregate([*_SUMS])
+    return sums.rename_columns(["stage", "model", *(name for name, _ in _SUMS)])
+
+
+def _cost(sums: pa.Table, price_in: float | None, price_out: float | None) -> pa.ChunkedArray:
+    if price_in is None and price_out is None:
+        return pa.chunked_array([pa.nulls(len(sums), pa.float64())])
+    read = pc.multiply(sums["prompt_tokens"].cast(pa.float64()), (price_in or 0.0) / _MILLION)
+    return pc.add(read, pc.multiply(sums["completion_tokens"].cast(pa.float64()), (price_out or 0.0) / _MILLION))
+
+
+class _Keys:
+    """A set of keys that takes 16 bytes for each: the hash of a key, in two sorted columns; the latest ones apart."""
+
+    def __init__(self, keys: pa.ChunkedArray) -> None:
+        self._high = np.empty(0, np.uint64)
+        self._low = np.empty(0, np.uint64)
+        self._recent: set[int] = set()
+        for chunk in keys.chunks:
+            for start in range(0, len(chunk), _RECENT):
+                self._recent.update(map(_number, chunk.slice(start, _RECENT).to_pylist()))
+                self._settle()
+
+    def add(self, key: str) -> bool:
+        """Take ``key`` in and return whether it is new."""
+        number = _number(key)
+        if number in self._recent or self._settled(number):
+            return False
+        self._recent.add(number)
+        if len(self._recent) >= _RECENT:
+            self._settle()
+        return True
+
+    def _settled(self, number: int) -> bool:
+        high, low = np.uint64(number >> _HALF), number & (1 << _HALF) - 1
+        place = int(self._high.searchsorted(high))
+        while place < len(self._high) and self._high[place] == high:
+            if int(self._low[place]) == low:
+                return True
+            place += 1
+        return False
+
+    def _settle(self) -> None:
+        """Put the latest keys to the sorted ones."""
+        recent = sorted(self._recent)
+        high = np.array([number >> _HALF for number in recent], np.uint64)
+        low = np.array([number & (1 << _HALF) - 1 for number in recent], np.uint64)
+        places = self._high.searchsorted(high)
+        self._high, self._low = np.insert(self._high, places, high), np.insert(self._low, places, low)
+        self._recent.clear()
+
+
+def _number(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest())
