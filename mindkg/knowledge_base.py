@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -184,10 +185,7 @@ class KnowledgeBase:
         }
         _check_options(engine, {"neo4j": servers, "sparql": {"endpoint": endpoint, "graph": graph}})
         if engine == "neo4j":
-            from mindkg.stores import neo4j_load
-
-            folder = self.graph(include_filtered=include_filtered, progress=progress)
-            return neo4j_load.load(folder, **servers, explain=explain, progress=progress)
+            return self._load_neo4j(**servers, explain=explain, include_filtered=include_filtered, progress=progress)
         if engine == "sparql":
             return self._load_sparql(endpoint, graph, explain, include_filtered, progress)
         from mindkg.stores.base import counts
@@ -195,6 +193,30 @@ class KnowledgeBase:
         if explain:
             return self._explain(engine, include_filtered, progress)
         return counts(self.store(engine, include_filtered=include_filtered, progress=progress))
+
+    def _load_neo4j(
+        self,
+        uri: str | None,
+        user: str | None,
+        database: str | None,
+        offline: bool,
+        neo4j_home: str | Path | None,
+        explain: bool,
+        include_filtered: bool,
+        progress: Progress | None,
+    ) -> dict[str, int]:
+        from mindkg.graph.property_graph import expected_counts
+        from mindkg.stores import neo4j_load
+
+        address = uri or os.environ.get("NEO4J_URI")
+        if not address:
+            raise InputError("a Neo4j server has an address", hint="Give it: --uri bolt://127.0.0.1:7687")
+        folder = self.graph(include_filtered=include_filtered, progress=progress)
+        if explain:
+            for line in neo4j_load.explain_online(folder, address):
+                _say(progress, line)
+            return expected_counts(folder)
+        return neo4j_load.load_online(folder, address, user=user, database=database, progress=progress)
 
     def _load_sparql(
         self,

@@ -1,17 +1,47 @@
-"""Neo4j, a server: Cypher over Bolt."""
+"""Neo4j, a server: Cypher over Bolt.
+
+The statements that load it stand in loaders/neo4j; ``statement`` reads them.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import pyarrow as pa
 
-from mindkg.stores.base import Dialect
+from mindkg import __version__
+from mindkg.errors import QueryError, StoreError
+from mindkg.resources import data_folder
+from mindkg.stores.base import Dialect, Progress, one_line
 
 if TYPE_CHECKING:
     import neo4j
+
+T = TypeVar("T")
+
+_OLDEST: Final = 5
+"""The first major version that understands the catalogue: COUNT { } and EXISTS { } with MATCH inside."""
+_PATIENCE: Final = 60.0
+"""Seconds for which a transaction is tried again: a server that is started again is back by then."""
+_INDEX_SECONDS: Final = 3600
+_LARGEST: Final = 300
+"""Characters of what a server says in an error."""
+
+_HINTS: Final[Mapping[str, tuple[str, str]]] = {
+    "Security.Unauthorized": ("Neo4j refuses the user or the password", "Set NEO4J_PASSWORD, and the user with --user"),
+    "Security.CredentialsExpired": ("The password of Neo4j has to be changed first", "Change it in cypher-shell"),
+    "Security.Forbidden": ("Neo4j does not allow the user to do this", "Give a user that may write with --user"),
+    "Database.DatabaseNotFound": ("There is no such database in Neo4j", "Give another one with --database"),
+    "OutOfMemory": ("Neo4j ran out of memory", "Give it more: server.memory.heap.max_size in conf/neo4j.conf"),
+    "ReadOnly": ("The database is read-only", "Make it writable: server.databases.read_only in conf/neo4j.conf"),
+    "AccessMode": ("A query reads and never writes", "Load with: mindkg load KB neo4j"),
+}
+"""What is said, and advised, for a part of an error's code."""
 
 
 class Neo4jStore:
@@ -20,13 +50,14 @@ class Neo4jStore:
     engine: ClassVar[str] = "neo4j"
     dialect: ClassVar[Dialect] = "cypher"
 
-    def __init__(self, driver: neo4j.Driver, database: str | None) -> None:
-        self._driver = driver
+    def __init__(self, driver: neo4j.Driver, address: str, database: str | None) -> None:
+        self._driver: neo4j.Driver | None = driver
+        self.address = address
         self.database = database
 
     @classmethod
     def connect(cls, address: str, *, user: str | None = None, database: str | None = None) -> Self:
-        """Return the store behind ``address``; raises StoreError where nothing answers.
+        """Return the store behind ``address``; raises StoreError where nothing answers, or too old a server.
 
         ``user`` is NEO4J_USERNAME or neo4j unless given, ``database`` NEO4J_DATABASE or the user's home database. The
         password is NEO4J_PASSWORD; without one no credentials are sent.
@@ -35,15 +66,151 @@ class Neo4jStore:
 
         password = os.environ.get("NEO4J_PASSWORD")
         name = user or os.environ.get("NEO4J_USERNAME") or "neo4j"
-        driver = neo4j.GraphDatabase.driver(address, auth=(name, password) if password else None)
-        driver.verify_connectivity()
-        return cls(driver, database or os.environ.get("NEO4J_DATABASE"))
+        with _in_one_line(address):
+            driver = neo4j.GraphDatabase.driver(
+                address,
+                auth=(name, password) if password else None,
+                user_agent=f"mindkg/{__version__}",
+                connection_timeout=10.0,
+                max_transaction_retry_time=_PATIENCE,
+                notifications_min_severity=neo4j.NotificationMinimumSeverity.OFF,
+                telemetry_disabled=True,
+            )
+        try:
+            with _in_one_line(address):
+                agent = driver.get_server_info().agent
+            _check_version(agent, address)
+        except StoreError:
+            driver.close()
+            raise
+        return cls(driver, address, database or os.environ.get("NEO4J_DATABASE"))
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Return the rows of the Cypher query ``text``; raises QueryError, one line."""
-        result = self._driver.execute_query(text, dict(parameters or {}), database_=self.database)
-        return pa.Table.from_pylist([dict(record) for record in result.records])
+        """Return the rows of the Cypher query ``text``, read only; raises QueryError, one line."""
+        import neo4j
+
+        driver = self._opened()
+        with _in_one_line(self.address, QueryError):
+            result = driver.execute_query(
+                text, dict(parameters or {}), database_=self.database, routing_=neo4j.RoutingControl.READ
+            )
+        columns = zip(*(record.values() for record in result.records), strict=True)
+        try:
+            arrays = [pa.array(column) for column in columns] or [pa.nulls(0) for _ in result.keys]
+            return pa.table(arrays, names=result.keys)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            hint = "Return properties, such as n.id, and not nodes, relationships or paths"
+            raise QueryError(f"A column is no column of a table: {one_line(error)}", hint=hint) from error
+
+    def run(self, text: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Return the rows of one statement, which may write; it is not tried again."""
+        with _in_one_line(self.address), self._session() as session:
+            return [dict(record) for record in session.run(text, parameters)]
+
+    def write(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+        """Return what ``work`` does in a transaction that is tried again after errors that pass."""
+        with _in_one_line(self.address), self._session() as session:
+            return session.execute_write(_stopped_by_memory(work))
 
     def close(self) -> None:
         """Let go of the connection; the store answers no more."""
-        self._driver.close()
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+
+    def _session(self) -> neo4j.Session:
+        return self._opened().session(database=self.database)
+
+    def _opened(self) -> neo4j.Driver:
+        if self._driver is None:
+            raise QueryError("The store is closed")
+        return self._driver
+
+
+@cache
+def statement(name: str, **words: str) -> str:
+    """Return the Cypher of loaders/neo4j/``name``.cypher with each of ``words`` in place of its upper-case name.
+
+    >>> statement("load/count-nodes", label="Concept").splitlines()[1]
+    'MATCH (n:Concept)'
+    """
+    text = (data_folder("loaders") / "neo4j" / f"{name}.cypher").read_text("utf-8")
+    for word, value in words.items():
+        text = re.sub(rf"(?<![A-Z]){word.upper()}(?![A-Z])", value, text)
+    return text
+
+
+def define(store: Neo4jStore, progress: Progress) -> None:
+    """Make the constraints and indexes that are not there yet and wait until all are online."""
+    from mindkg.graph.property_graph import assertion_types
+
+    progress("making constraints and indexes")
+    texts = [statement("constraints")]
+    texts += [statement("assertion-index", type=type_.type) for type_ in assertion_types().values()]
+    for text in texts:
+        for part in filter(str.strip, _without_comments(text).split(";")):
+            store.run(part)
+    store.run(statement("await-indexes"), seconds=_INDEX_SECONDS)
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("//"))
+
+
+def _check_version(agent: str, address: str) -> None:
+    """Raise StoreError unless ``agent``, such as Neo4j/5.26.0, is new enough; a server that is no Neo4j passes."""
+    match = re.match(r"Neo4j/(\d+)\.", agent)
+    if match and int(match[1]) < _OLDEST:
+        raise StoreError(f"{agent} is too old", record=address, hint="mindkg speaks to Neo4j 5 and newer")
+
+
+def _stopped_by_memory(work: Callable[[neo4j.ManagedTransaction], T]) -> Callable[[neo4j.ManagedTransaction], T]:
+    """Return ``work`` with a full heap as an error that is not tried again: it does not pass by itself."""
+    import neo4j.exceptions
+
+    def stopped(transaction: neo4j.ManagedTransaction) -> T:
+        try:
+            return work(transaction)
+        except neo4j.exceptions.TransientError as error:
+            if "OutOfMemory" in (error.code or ""):
+                raise _explained(error, "", StoreError) from error
+            raise
+
+    return stopped
+
+
+@contextmanager
+def _in_one_line(address: str, kind: type[StoreError] | type[QueryError] = StoreError) -> Iterator[None]:
+    """Turn what the driver raises into an error of ``kind`` that a user can read."""
+    import neo4j.exceptions
+
+    try:
+        yield
+    except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError, ValueError, OSError, TypeError) as error:
+        raise _explained(error, address, kind) from error
+
+
+def _explained(error: Exception, address: str, kind: type[StoreError] | type[QueryError]) -> StoreError | QueryError:
+    import neo4j.exceptions
+
+    record = address or None
+    if isinstance(error, neo4j.exceptions.Neo4jError):
+        for part, (message, hint) in _HINTS.items():
+            if part in (error.code or ""):
+                return kind(message, record=record, hint=hint)
+        return kind(f"Neo4j refuses: {_shortened(error.message or error.code)}", record=record)
+    if isinstance(error, neo4j.exceptions.UnsupportedServerProduct):
+        return kind(
+            "The server is no Neo4j, or too old a one", record=record, hint="mindkg speaks to Neo4j 5 and newer"
+        )
+    if isinstance(error, neo4j.exceptions.IncompleteCommit | neo4j.exceptions.SessionExpired):
+        return kind("The connection to Neo4j broke", record=record, hint="Run it again: it goes on where it stopped")
+    if isinstance(error, neo4j.exceptions.ServiceUnavailable | OSError):
+        said = _shortened(str(error))
+        return kind(f"Neo4j cannot be reached: {said}", record=record, hint="Start it, or give another address")
+    return kind(f"Neo4j refuses: {_shortened(str(error))}", record=record)
+
+
+def _shortened(text: str | None) -> str:
+    line = " ".join((text or "").split())
+    return line if len(line) <= _LARGEST else f"{line[:_LARGEST]}…"

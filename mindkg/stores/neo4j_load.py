@@ -1,23 +1,258 @@
-"""Loading Neo4j."""
+"""Loading Neo4j over Bolt: in batches, with the progress kept in the database itself.
+
+Every node and relationship that mindkg writes has ``mindkg_load``, the number of the load that wrote it last; a node
+``MindKG`` says which graph that was and how many rows of it are done. Each batch and its progress are one transaction,
+and the rows of a graph folder have one order, so a load that was stopped goes on behind the last batch.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from mindkg.errors import StoreError
-from mindkg.stores.base import Progress
+from mindkg.graph.property_graph import (
+    NODES,
+    NodeTable,
+    RelationshipTable,
+    assertion_types,
+    expected_counts,
+    node_tables,
+    relationship_tables,
+    relationship_types,
+)
+from mindkg.graph.selection import GRAPH_TABLES
+from mindkg.storage import file_sha256
+from mindkg.stores.base import Progress, check_counts, counts
+from mindkg.stores.neo4j import Neo4jStore, define, statement
+
+if TYPE_CHECKING:
+    import neo4j
+
+_BATCH: Final = 4 << 20
+"""Bytes of a batch: the server keeps a transaction in its heap, at several times the size."""
+_ROW: Final = 200
+"""Bytes that a row costs beside its values, so that a batch of the shortest rows has some 20,000."""
+_REMOVED: Final = 20_000
+"""Rows that one transaction removes."""
+
+Counts = dict[str, int]
 
 
-def load(
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one label or relationship type, and the statement that writes them."""
+
+    name: str
+    text: str
+    rows: pa.Table
+
+
+def load_online(
     folder: Path,
+    address: str,
     *,
-    uri: str | None = None,
     user: str | None = None,
     database: str | None = None,
-    offline: bool = False,
-    neo4j_home: str | Path | None = None,
-    explain: bool = False,
     progress: Progress | None = None,
-) -> dict[str, int]:
-    """Load the graph folder ``folder`` into Neo4j and return what it holds by class."""
-    raise StoreError("Neo4j is not loaded yet")
+) -> Counts:
+    """Load the graph folder ``folder`` into the Neo4j behind ``address`` and return what it holds by class.
+
+    What an earlier load wrote is updated, and removed where it is gone; nodes that mindkg did not write stay as they
+    are. A load that was interrupted goes on. Raises StoreError where the server cannot be reached or written to, where
+    it has nodes of the same labels that mindkg did not write, and where its counts differ from the tables.
+    """
+    say = progress or (lambda line: None)
+    store = Neo4jStore.connect(address, user=user, database=database)
+    try:
+        _check_writable(store)
+        graph = fingerprint(folder)
+        if _holds(store, folder, graph):
+            say("Neo4j holds this graph already")
+        else:
+            _load(store, folder, graph, say)
+        return counts(store)
+    finally:
+        store.close()
+
+
+def explain_online(folder: Path, address: str) -> list[str]:
+    """Return what ``load_online`` would do, a line a step; the server is not asked."""
+    nodes = ", ".join(f"{len(rows):,} {node.label}" for node, rows in node_tables(folder))
+    types = ", ".join(f"{len(rows):,} {type_.type}" for type_, rows in relationship_tables(folder) if len(rows))
+    return [
+        f"would connect to {address}",
+        "would make constraints on ids, full-text indexes on titles and intentions, an index on assertions' ids",
+        f"would write nodes: {nodes}",
+        f"would write relationships: {types or 'none'}",
+        "would remove what an earlier load wrote and this graph lacks",
+        "would compare the counts of every label and type with the tables",
+    ]
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the hash of what the graph folder ``folder`` holds, 16 hexadecimal digits: equal bytes, equal graph."""
+    digest = hashlib.sha256()
+    for name in GRAPH_TABLES:
+        digest.update(file_sha256(folder / f"{name}.parquet").encode())
+    return digest.hexdigest()[:16]
+
+
+def expected_rows(folder: Path) -> Counts:
+    """Return how many nodes of each label and relationships of each type the graph folder ``folder`` makes."""
+    nodes = {node.label: len(rows) for node, rows in node_tables(folder)}
+    return nodes | {type_.type: len(rows) for type_, rows in relationship_tables(folder)}
+
+
+def written_rows(store: Neo4jStore, load: int) -> Counts:
+    """Return how many nodes of each label and relationships of each type the load ``load`` wrote."""
+    texts = {node.label: statement("load/count-nodes", label=node.label) for node in NODES}
+    for type_ in relationship_types():
+        texts[type_.type] = statement("load/count-relationships", type=type_.type)
+    return {name: int(store.run(text, load=load)[0]["n"]) for name, text in texts.items()}
+
+
+def check_foreign(store: Neo4jStore) -> None:
+    """Raise StoreError where the database has nodes of our labels that mindkg did not write: they would mix."""
+    for node in NODES:
+        n = store.run(statement("load/foreign-nodes", label=node.label))[0]["n"]
+        if n:
+            hint = "Load into another database, with --database or on another server"
+            message = f"The database has {n:,} nodes labelled {node.label} that mindkg did not write"
+            raise StoreError(message, record=store.address, hint=hint)
+
+
+def _holds(store: Neo4jStore, folder: Path, graph: str) -> bool:
+    """Return whether a load of ``graph`` was finished and all that it wrote is there."""
+    state = store.run(statement("load/state"))
+    if not state or not state[0]["finished"] or state[0]["graph"] != graph:
+        return False
+    return written_rows(store, state[0]["load"]) == expected_rows(folder) and counts(store) == expected_counts(folder)
+
+
+def _load(store: Neo4jStore, folder: Path, graph: str, say: Progress) -> None:
+    check_foreign(store)
+    define(store, say)
+    state = store.run(statement("load/state"))
+    again = bool(state) and bool(state[0]["finished"])
+    begun = store.write(lambda tx: _rows(tx, "load/begin", graph=graph, again=again)[0])
+    load, done = int(begun["load"]), int(begun["rows"])
+    if done:
+        say(f"going on behind row {done:,}")
+    at = 0
+    expected: Counts = {}
+    for part in _parts(folder):
+        expected[part.name] = len(part.rows)
+        if at + len(part.rows) > done:
+            say(f"{part.name}: {len(part.rows):,} rows")
+            _write(store, part, load, at, max(done - at, 0))
+        at += len(part.rows)
+    if load > 1:
+        _remove_stale(store, load, say)
+    say("checking the counts")
+    check_counts("Neo4j", expected, written_rows(store, load))
+    check_counts("Neo4j", expected_counts(folder), counts(store))
+    store.write(lambda tx: _rows(tx, "load/finish", load=load))
+
+
+def _parts(folder: Path) -> Iterator[Part]:
+    """Yield the nodes of each label, then the relationships of each type."""
+    for node, rows in node_tables(folder):
+        yield Part(node.label, _statement(node), rows)
+    for type_, rows in relationship_tables(folder):
+        yield Part(type_.type, _statement(type_), rows)
+
+
+def _statement(table: NodeTable | RelationshipTable) -> str:
+    if isinstance(table, NodeTable):
+        return statement(f"nodes/{table.label}")
+    if table in assertion_types().values():
+        return statement("relationships/assertion", type=table.type)
+    return statement(f"relationships/{table.type}")
+
+
+def _write(store: Neo4jStore, part: Part, load: int, at: int, skipped: int) -> None:
+    """Write the rows of ``part`` behind the first ``skipped``; ``at`` rows of the graph come before the part."""
+    for start, stop in batches(part.rows.slice(skipped)):
+        rows = part.rows.slice(skipped + start, stop - start)
+        values = {name: rows[name].to_pylist() for name in rows.column_names}
+        first, last = at + skipped + start, at + skipped + stop
+        n = store.write(lambda tx, v=values, a=first, z=last: _batch(tx, part.text, v, load, a, z))  # type: ignore[misc]
+        if n != len(rows):
+            message = f"Neo4j took {n:,} of {len(rows):,} rows of {part.name}: nodes at their ends are missing"
+            raise StoreError(message, record=store.address, hint="Run it again: what is missing is written anew")
+
+
+def _batch(
+    tx: neo4j.ManagedTransaction, text: str, values: Mapping[str, list[Any]], load: int, first: int, last: int
+) -> int:
+    """Write one batch with the progress behind it and return its rows."""
+    if not _rows(tx, "load/advance", load=load, **{"from": first, "to": last}):
+        raise StoreError("Another load writes into this database", hint="Wait until it ends, then run this one again")
+    return int(tx.run(text, {**values, "load": load}).single(strict=True)["n"])
+
+
+def _rows(tx: neo4j.ManagedTransaction, name: str, **parameters: Any) -> list[dict[str, Any]]:
+    return [dict(record) for record in tx.run(statement(name), parameters)]
+
+
+def batches(rows: pa.Table) -> Iterator[tuple[int, int]]:
+    """Yield the first row of each batch of ``rows`` and the row behind its last, by the bytes that they hold.
+
+    >>> list(batches(pa.table({"text": ["x" * 3_000_000, "y" * 3_000_000, "z", "z"]})))
+    [(0, 1), (1, 4)]
+    """
+    ends = np.cumsum(_sizes(rows))
+    start = 0
+    while start < len(rows):
+        before = ends[start - 1] if start else 0
+        stop = max(int(np.searchsorted(ends, before + _BATCH, side="right")), start + 1)
+        yield start, stop
+        start = stop
+
+
+def _sizes(rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the bytes of each row, shape (rows,)."""
+    total = np.full(len(rows), _ROW, np.int64)
+    for column in rows.columns:
+        if pa.types.is_string(column.type):
+            total += pc.fill_null(pc.binary_length(column), 0).to_numpy().astype(np.int64)
+        elif pa.types.is_list(column.type):
+            lists = column.combine_chunks()
+            bytes_ = pc.binary_length(pc.list_flatten(lists)).to_numpy()
+            total += np.bincount(pc.list_parent_indices(lists).to_numpy(), bytes_, len(rows)).astype(np.int64)
+    return total
+
+
+def _remove_stale(store: Neo4jStore, load: int, say: Progress) -> None:
+    """Remove what earlier loads wrote and this one did not: relationships, then nodes."""
+    texts = {type_.type: statement("load/stale-relationships", type=type_.type) for type_ in relationship_types()}
+    texts |= {node.label: statement("load/stale-nodes", label=node.label) for node in NODES}
+    for name, text in texts.items():
+        removed = 0
+        while n := store.write(lambda tx, t=text: tx.run(t, load=load, limit=_REMOVED).single(strict=True)["n"]):  # type: ignore[misc]
+            removed += n
+        if removed:
+            say(f"{name}: {removed:,} of earlier loads removed")
+
+
+def _check_writable(store: Neo4jStore) -> None:
+    """Raise StoreError where the database is not there or read-only: the driver would try for a minute."""
+    try:
+        found = store.run(statement("databases"))
+    except StoreError:
+        return  # the user may not list databases; the first write says what is wrong
+    named = [row for row in found if (row["name"] == store.database if store.database else row["home"])]
+    if not named and store.database:
+        names = ", ".join(sorted(str(row["name"]) for row in found))
+        raise StoreError(f"Neo4j has no database {store.database!r}", record=store.address, hint=f"It has: {names}")
+    if named and named[0]["access"] == "read-only":
+        hint = "Make it writable: server.databases.read_only in conf/neo4j.conf"
+        raise StoreError("The database is read-only", record=store.address, hint=hint)
