@@ -26,7 +26,7 @@ class Sourced:
     ``tables`` holds Daft frames of exactly the schemas of :mod:`mindkg.schema`: products, cobuys, features,
     generations, verdicts (raw), runs and rejects. ``rows_read`` = ``rows_kept`` + ``rows_rejected``, in source records.
     ``title_conflicts`` and ``feature_conflicts`` count the products that have several different ones; ``formats``
-    says which format each file was found to be.
+    says which format each file was found to be; ``notes`` counts what a reader met that is neither a row nor a reject.
     """
 
     tables: Mapping[str, daft.DataFrame]

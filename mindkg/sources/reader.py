@@ -33,14 +33,14 @@ def open_rows(path: Path) -> Rows:
         head = b""
     if head.startswith(b"PAR1"):
         return open_parquet(path)
-    _refuse(head, path)
+    refuse(head, path)
     named = {suffix.lower() for suffix in path.suffixes} & {".jsonl", ".ndjson", ".json"}
     if named or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
         return open_jsonl(path)
     return open_csv(path)
 
 
-def _refuse(head: bytes, path: Path) -> None:
+def refuse(head: bytes, path: Path) -> None:
     """Raise InputError for what begins as a file that people take for CSV or JSON Lines, with what to do about it."""
     if head.startswith(b"PK\x03\x04"):
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -49,15 +50,16 @@ however often it names the pair and that which ``each`` row adds; ``given`` is t
 
 
 class Staging:
-    """A folder of Parquet files for each name of :data:`STAGED`, written batch by batch, read back through Daft."""
+    """A folder of Parquet files for each name of ``schemas``, written batch by batch, read back through Daft."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, schemas: Mapping[str, pa.Schema] = STAGED) -> None:
+        self.folder = folder
+        self._schemas = schemas
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._parts: dict[str, list[Path]] = {}
 
     def __enter__(self) -> Staging:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(
@@ -72,7 +74,7 @@ class Staging:
             return
         if name not in self._writers:
             self._writers[name] = self._open(name)
-        self._writers[name].write_table(table.select(STAGED[name].names).cast(STAGED[name]))
+        self._writers[name].write_table(table.select(self._schemas[name].names).cast(self._schemas[name]))
 
     def scan(self, name: str) -> daft.DataFrame:
         """Return the rows written so far under ``name``; later ones go into another file."""
@@ -84,7 +86,7 @@ class Staging:
 
     def _open(self, name: str) -> pq.ParquetWriter:
         parts = self._parts.setdefault(name, [])
-        parts.append(self._folder / f"{name}-{len(parts)}.parquet")
+        parts.append(self.folder / f"{name}-{len(parts)}.parquet")
         return pq.ParquetWriter(
-            parts[-1], STAGED[name], compression="lz4", use_dictionary=False, write_statistics=False
+            parts[-1], self._schemas[name], compression="lz4", use_dictionary=False, write_statistics=False
         )

@@ -37,7 +37,11 @@ def _winners(seen: daft.DataFrame, by: list[str], value: str) -> daft.DataFrame:
 
 def products(staging: Staging) -> tuple[daft.DataFrame, int]:
     """Return the table products, and how many products had several titles."""
-    seen = staging.scan("products")
+    return merged(staging.scan("products"))
+
+
+def merged(seen: daft.DataFrame) -> tuple[daft.DataFrame, int]:
+    """Return the table products of what is ``seen`` (columns as staged), and how many products had several titles."""
     table = seen.groupby("product_id").agg(_sources(), col("n").sum()).where(col("n") > lit(0))
     conflicts = 0
     fields = ("title", "brand", "category", "domain", "description", "image")
