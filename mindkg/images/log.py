@@ -31,8 +31,11 @@ LOG: Final = pa.schema(
         ("size", pa.int64()),
     ]
 )
-"""The columns of the journal: ``again`` says that the next call asks for a failed picture again, ``rule`` that one under another
-value of that option does."""
+"""The columns of the journal.
+
+A failed picture is asked for again by the next call where ``again`` is true, and where the option in ``rule`` has
+another value then.
+"""
 
 _DATA: Final = "^(?i)data:"
 col = daft.col
@@ -47,7 +50,7 @@ def names(images: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return what each picture is called in the log, shape (rows,): itself; a data: URL by the hash of its text.
 
     >>> names(pa.array(["https://a.example/1.jpg", "data:,x"])).to_pylist()
-    ['https://a.example/1.jpg', 'data:6c76899eb15393064b4f4db94805e5862232920b']
+    ['https://a.example/1.jpg', 'data:707ce201c2f97b77e63f9ca88c081b76df5c8ee2']
     """
     flat = images.combine_chunks() if isinstance(images, pa.ChunkedArray) else images
     flat = flat.cast(pa.large_string())
