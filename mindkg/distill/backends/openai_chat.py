@@ -1,0 +1,148 @@
+"""OpenAI's chat messages: a request as the body that is sent, and a body that came back as an answer or its error."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mindkg.distill.requests import Answer, Picture, Request, RequestError
+
+LONGEST: Final = 300
+"""Code points of a server's words that an error repeats."""
+
+_TAGS: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.S | re.I)
+
+
+def chat_body(request: Request, picture: str | None = None) -> dict[str, Any]:
+    """Return the body of ``request``: the system's words, then the picture, then the text.
+
+    ``picture`` is the data: URL of its pictures where that is made already. Raises PictureError for one that does not
+    open.
+    """
+    content: str | list[dict[str, Any]] = request.prompt.text
+    if request.pictures:
+        url = picture or picture_url(request.pictures)
+        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": request.prompt.text}]
+    system = [{"role": "system", "content": request.prompt.system}] if request.prompt.system else []
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": [*system, {"role": "user", "content": content}],
+        "temperature": sampling.temperature,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+    }
+    return body | ({"logprobs": True, "top_logprobs": sampling.logprobs} if sampling.logprobs else {})
+
+
+def picture_url(pictures: tuple[Picture, ...]) -> str:
+    """Return the pictures of a request as one data: URL."""
+    from mindkg.distill.pictures import picture_bytes
+
+    return "data:image/jpeg;base64," + base64.b64encode(picture_bytes(pictures)).decode()
+
+
+def chat_answer(body: Any) -> Answer:
+    """Return the answer in ``body``, the parsed JSON of a chat completion; raises RequestError where there is none."""
+    choice = _choice(body)
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        raise RequestError(f"the answer has no message: {one_line(body)}")
+    text = _text(message)
+    if not text and any(message.get(name) for name in ("reasoning_content", "reasoning")):
+        raise RequestError("the model thought and did not answer", hint="Allow it more tokens with --max-tokens")
+    if text is None:
+        raise RequestError(f"the answer has no text: {one_line(body)}")
+    reason, usage = choice.get("finish_reason"), body.get("usage")
+    usage = usage if isinstance(usage, Mapping) else {}
+    return Answer(
+        text,
+        reason if isinstance(reason, str) else None,
+        _count(usage.get("prompt_tokens")),
+        _count(usage.get("completion_tokens")),
+        first_token(choice),
+    )
+
+
+def first_token(choice: Mapping[str, Any]) -> tuple[tuple[str, float], ...] | None:
+    """Return the alternatives of a choice's first token with their log-probabilities, None where it has none.
+
+    >>> first_token({"logprobs": {"content": [{"token": "Yes", "logprob": -0.5, "top_logprobs": []}]}})
+    (('Yes', -0.5),)
+    """
+    logprobs = choice.get("logprobs")
+    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    if not isinstance(content, list) or not content or not isinstance(content[0], Mapping):
+        return None
+    others = content[0].get("top_logprobs")
+    told = dict(filter(None, map(_alternative, [*(others if isinstance(others, list) else ()), content[0]])))
+    return tuple(told.items()) or None
+
+
+def server_words(content: bytes) -> str:
+    """Return what a server says in the body of an error, in one line.
+
+    >>> server_words(b'{"error": {"message": "no such model"}}')
+    'no such model'
+    >>> server_words(b"<html><h1>502</h1> Bad Gateway</html>")
+    '502 Bad Gateway'
+    """
+    text = content.decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return one_line(_TAGS.sub(" ", text)) or "nothing"
+    return _message(body) or one_line(body)
+
+
+def one_line(said: Any) -> str:
+    """Return text, or anything that JSON can write, as one line of at most ``LONGEST`` code points."""
+    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 20 * LONGEST]).split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def _message(body: Any) -> str | None:
+    """Return the words of an error in the shapes that servers give it."""
+    for name in ("error", "message", "detail", "msg"):
+        found = body.get(name) if isinstance(body, Mapping) else None
+        if isinstance(found, Mapping):
+            return _message(found) or one_line(found)
+        if found:
+            return one_line(found)
+    return None
+
+
+def _choice(body: Any) -> Mapping[str, Any]:
+    if not isinstance(body, Mapping):
+        raise RequestError(f"the answer is not a JSON object: {one_line(body)}")
+    choices = body.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+        return choices[0]
+    raise RequestError(f"the answer has no choices: {_message(body) or one_line(body)}")
+
+
+def _text(message: Mapping[str, Any]) -> str | None:
+    """Return the text of a message: a string, a list of parts, or a refusal that stands apart."""
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
+        content = "".join(part for part in parts if isinstance(part, str))
+    if not content and isinstance(message.get("refusal"), str):
+        return str(message["refusal"])
+    return content if isinstance(content, str) else None
+
+
+def _alternative(told: Any) -> tuple[str, float] | None:
+    token, logprob = (told.get("token"), told.get("logprob")) if isinstance(told, Mapping) else (None, None)
+    if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float):
+        return None
+    return None if math.isnan(logprob) else (token, float(logprob))
+
+
+def _count(told: Any) -> int | None:
+    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 1 << 53 else None
