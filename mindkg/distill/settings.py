@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
+from mindkg.distill.calibration import Calibration
 from mindkg.errors import InputError
 from mindkg.vocabulary import relation_name, relations
 
@@ -25,7 +26,8 @@ class Settings:
 
     ``relations`` are names of ``mindkg.vocabulary.relations``; ``filter_mode`` is ``score`` (one token with
     log-probabilities) or ``paper`` (free text); ``samples`` answers are asked for each intention. In ``score`` mode a
-    score of at least ``threshold`` is a yes, and a coverage below ``min_coverage`` is unparsable.
+    score of at least ``threshold`` is a yes, and a coverage below ``min_coverage`` is unparsable; a ``calibration`` is
+    applied to the scores first.
     """
 
     model: str
@@ -39,14 +41,18 @@ class Settings:
     samples: int = 1
     threshold: float = 0.5
     min_coverage: float = 0.5
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         _check_words("pass", self.passes, PASSES)
         _check_words("relation", self.relations, tuple(relations()))
         _check_words("filter mode", (self.filter_mode,), MODES)
-        for name, least in (("temperature", 0), ("max_tokens", 1), ("samples", 1), ("threshold", 0), ("seed", 0)):
+        for name, least in (("temperature", 0), ("max_tokens", 1), ("samples", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} cannot be {getattr(self, name)}", hint=f"It is at least {least}")
+        for name in ("threshold", "min_coverage"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} cannot be {getattr(self, name)}", hint="It is from 0 to 1")
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as the manifest keeps them.
@@ -61,7 +67,8 @@ class Settings:
     def from_json(cls, plain: Mapping[str, Any]) -> Settings:
         """Return the settings that ``to_json`` gave."""
         lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
-        return cls(**{**plain, **lists})
+        fitted = plain.get("calibration")
+        return cls(**{**plain, **lists, "calibration": Calibration.from_json(fitted) if fitted else None})
 
 
 def asked_relations(names: tuple[str, ...] = ()) -> tuple[str, ...]:

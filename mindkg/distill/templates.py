@@ -1,7 +1,8 @@
 """The prompts: files of ``prompts/``, read once, and filled with what is known of a product, a pair or an intention.
 
-A file has lines ``#+ key: value``, then blocks that begin with a line ``[name]``: ``system``, ``text``, and the
-sentences of ``seen`` of which one says what the picture shows. A word in braces in ``text`` is a place for a value.
+A file has lines ``#+ key: value``, then blocks that begin with a line ``[name]``: ``system``; the sentences of
+``seen``, of which one says what the picture shows; ``text``, which all prompts of one product or pair share; and
+``last``, which is behind it and names the relation or the intention. A word in braces is a place for a value.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ _MARKER: Final = re.compile(r"<(?=[|｜/\w])|\[(?=/?(?:INST|IMG|SYSTEM|AVAILABLE
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt file: its version, the role of the model, the text with its places, and the sentences of ``seen``."""
+    """A prompt file: its version, the role of the model, the two parts of its text, and the sentences of ``seen``."""
 
     name: str
     version: str
     system: str
     text: str
+    last: str
     seen: Mapping[str, str]
 
 
@@ -72,7 +74,7 @@ def read_template(name: str, text: str) -> Template:
     if lacking:
         raise InputError(f"the prompt has no {lacking[0]}", record=name, hint="See docs/distillation.md")
     seen = {block.removeprefix("seen "): body for block, body in blocks.items() if block.startswith("seen ")}
-    return Template(name, header["version"], blocks["system"], blocks["text"], seen)
+    return Template(name, header["version"], blocks["system"], blocks["text"], blocks.get("last", ""), seen)
 
 
 def filter_name(mode: FilterMode) -> str:
@@ -88,7 +90,7 @@ def features_prompt(product: Product) -> Prompt:
     """Return the question for the features of a product."""
     found = template("features")
     seen = found.seen["one" if product.picture else "none"]
-    return _prompt(found, {"seen": seen, "title": one_line(product.title, TITLE_LENGTH)})
+    return _prompt(found, _filled(found.text, {"seen": seen, "title": one_line(product.title, TITLE_LENGTH)}), {})
 
 
 def intention_prompt(a: Product, b: Product, relation: str) -> Prompt:
@@ -97,13 +99,13 @@ def intention_prompt(a: Product, b: Product, relation: str) -> Prompt:
     The prompts of one pair are equal up to that prefix. A relation without one (``open``) asks for any intention.
     """
     prefix = next(iter(relations()[relation].prefixes), "")
-    return _prompt(template("intentions"), {**_pair("intentions", a, b), "prefix": prefix})
+    return _prompt(template("intentions"), _pair("intentions", a, b), {"prefix": prefix})
 
 
 def filter_prompt(a: Product, b: Product, intention: str, mode: FilterMode) -> Prompt:
     """Return the question whether ``intention`` would make a customer buy ``a`` and ``b`` together."""
     name = filter_name(mode)
-    return _prompt(template(name), {**_pair(name, a, b), "intention": one_line(intention, TEXT_LENGTH)})
+    return _prompt(template(name), _pair(name, a, b), {"intention": one_line(intention, TEXT_LENGTH) or ""})
 
 
 def one_line(value: str | None, length: int) -> str | None:
@@ -122,26 +124,32 @@ def one_line(value: str | None, length: int) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def _pair(name: str, a: Product, b: Product) -> Mapping[str, str | None]:
-    """Return what the prompts of one pair share; they are asked for one after the other."""
+def _pair(name: str, a: Product, b: Product) -> str:
+    """Return what the prompts of one pair begin with; they are made one after the other."""
     which = "both" if a.picture and b.picture else "a" if a.picture else "b" if b.picture else "none"
-    return {
+    values = {
         "seen": template(name).seen[which],
         "title_a": one_line(a.title, TITLE_LENGTH),
         "title_b": one_line(b.title, TITLE_LENGTH),
         "features_a": one_line(a.features, TEXT_LENGTH),
         "features_b": one_line(b.features, TEXT_LENGTH),
     }
+    return _filled(template(name).text, values)
 
 
-def _prompt(found: Template, values: Mapping[str, str | None]) -> Prompt:
-    """Return the prompt with ``values`` in their places, each put there once and never read again.
+def _filled(text: str, values: Mapping[str, str | None]) -> str:
+    """Return ``text`` with ``values`` in their places, each put there once and never read again.
 
     A line with a place for a value that is None goes.
     """
     lines = [
         _PLACE.sub(lambda place: values[place.group(1)] or "", line).rstrip()
-        for line in found.text.split("\n")
+        for line in text.split("\n")
         if all(values[name] is not None for name in _PLACE.findall(line))
     ]
-    return Prompt(found.name, found.version, found.system, "\n".join(lines))
+    return "\n".join(lines)
+
+
+def _prompt(found: Template, shared: str, last: Mapping[str, str | None]) -> Prompt:
+    text = f"{shared}\n{_filled(found.last, last)}" if found.last else shared
+    return Prompt(found.name, found.version, found.system, text)

@@ -1,0 +1,82 @@
+"""The runs of a distillation: one a pass, named by the model, the prompt and what decides its answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from mindkg.distill.requests import Sampling
+from mindkg.distill.settings import Pass, Settings
+from mindkg.distill.templates import filter_name, template
+from mindkg.identity import run_key
+
+if TYPE_CHECKING:
+    import daft
+
+LOGPROBS: Final = 20
+"""Alternatives of the filter's one token: the most that OpenAI's protocol gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pass of one distillation; ``parameters`` is JSON with sorted keys."""
+
+    stage: Pass
+    run_id: str
+    prompt_version: str
+    parameters: str
+
+
+def run_of(stage: Pass, settings: Settings, features_run: str = "") -> Run:
+    """Return the run of a pass. ``features_run`` is that of the features which intentions are asked with.
+
+    Relations and samples are no part of it: a run that asks for more of them goes on under its key.
+
+    >>> run_of("features", Settings("llava")).parameters
+    '{"max_tokens": 512, "prompt": "features", "seed": 0, "temperature": 0.2}'
+    """
+    asked = sampling(stage, settings)
+    prompt = prompt_name(stage, settings)
+    given: dict[str, Any] = {"prompt": prompt, "temperature": asked.temperature, "max_tokens": asked.max_tokens}
+    given["seed"] = asked.seed
+    if stage == "intentions":
+        given["features"] = features_run
+    if stage == "filter" and settings.filter_mode == "score":
+        given |= {"threshold": settings.threshold, "min_coverage": settings.min_coverage}
+        if settings.calibration:
+            given["calibration"] = asdict(settings.calibration)
+    version, parameters = template(prompt).version, json.dumps(given, sort_keys=True)
+    return Run(stage, run_key(stage, settings.model, settings.revision, version, parameters), version, parameters)
+
+
+def intentions_run(settings: Settings, features: daft.DataFrame) -> Run:
+    """Return the run of the intentions that are asked with the table ``features``.
+
+    Intentions that were asked before the model had described the products are another run than those asked after.
+    """
+    from mindkg.engine import daft
+
+    described = run_of("features", settings).run_id
+    some = features.where(daft.col("run_id") == daft.lit(described)).limit(1).count_rows()
+    return run_of("intentions", settings, described if some else "")
+
+
+def prompt_name(stage: Pass, settings: Settings) -> str:
+    """Return the name of the prompt of a pass.
+
+    >>> prompt_name("filter", Settings("m", filter_mode="paper"))
+    'filter-paper'
+    """
+    return filter_name(settings.filter_mode) if stage == "filter" else stage
+
+
+def sampling(stage: Pass, settings: Settings, sample: int = 0) -> Sampling:
+    """Return how the model answers in a pass; each sample has a seed of its own.
+
+    >>> sampling("filter", Settings("m", seed=7))
+    Sampling(temperature=0.0, max_tokens=1, seed=7, logprobs=20)
+    """
+    if stage == "filter" and settings.filter_mode == "score":
+        return Sampling(temperature=0.0, max_tokens=1, seed=settings.seed, logprobs=LOGPROBS)
+    return Sampling(settings.temperature, settings.max_tokens, settings.seed + sample)
