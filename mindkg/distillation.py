@@ -14,6 +14,7 @@ from mindkg.storage import KBDirectory
 
 if TYPE_CHECKING:
     import daft
+    import pyarrow as pa
 
     from mindkg.distill.backends import Backend
 
@@ -81,6 +82,46 @@ def distill(
             return Distillation(settings, made.counts, built)
     finally:
         opened.close()
+
+
+def write_batch(
+    kb: str | Path,
+    file: str | Path,
+    *,
+    model: str | None,
+    revision: str = "",
+    passes: Sequence[str] = PASSES,
+    relations: Sequence[str] = (),
+    **asked: Any,
+) -> int:
+    """Write the requests that have no answer yet into ``file``, for a batch service; return how many they are.
+
+    Requests of a pass whose input is still missing come with a later file, when the results of this one are taken in.
+    """
+    from mindkg.distill.backends.batch import BatchWriter
+    from mindkg.distill.passes import run_passes
+
+    directory = KBDirectory(kb)
+    directory.open_manifest()
+    settings = settings_for(model or "", revision, passes, relations, **asked)
+    with BatchWriter(file, model, revision) as writer:
+        with directory.writing(), directory.scratch() as staging, ledger(directory) as answers:
+            run_passes(
+                tables_to_ask(directory), settings, root=directory.path, ledger=answers, staging=staging, backend=writer
+            )
+        return writer.lines
+
+
+def paid(kb: str | Path, *, price_in: float | None = None, price_out: float | None = None) -> pa.Table:
+    """Return what the ledger of ``kb`` holds by pass and model: answers, errors, tokens, cost and time.
+
+    The prices are those of a million tokens read and written.
+    """
+    directory = KBDirectory(kb)
+    directory.open_manifest()
+    with ledger(directory) as answers:
+        summary: pa.Table = answers.summary(price_in, price_out)
+    return summary
 
 
 def settings_for(model: str, revision: str, passes: Sequence[str], relations: Sequence[str], **asked: Any) -> Settings:

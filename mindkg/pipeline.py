@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import InputError
 from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, tables_of
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, describe_inputs, fingerprint
+
+if TYPE_CHECKING:
+    from mindkg.images import Fetched
 
 SKIPPED: Final = -1
 _OPTIONS: Final[dict[str, Any]] = {
@@ -100,37 +103,83 @@ def ingest(
     output: str | Path = "kb",
     *,
     reviews: str | Path | Sequence[str | Path] = (),
+    lists: Sequence[str] | None = None,
+    window: int | None = None,
+    min_support: int = 1,
+    max_basket: int | None = None,
+    keep_unknown: bool = False,
+    category: str | None = None,
+    per_category: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
     progress: Progress | None = None,
-    **options: Any,
 ) -> Built:
-    """Make products and co-buys of Amazon metadata (and reviews), the beginning of a KB, and return what was done.
+    """Make products and co-buys of Amazon ``metadata`` and ``reviews``, the beginning of a KB; return what was done.
 
-    ``options`` are those of ``mindkg.sources.amazon.read_amazon``: which lists of a product's page are pairs, the days
-    within which two reviews are one purchase, the least support, and which products are sampled.
+    The options are those of ``mindkg.sources.amazon.read_amazon``, with its defaults. Raises InputError for a file or
+    an option that cannot be used, LockedError where another process writes to the KB.
     """
-    from mindkg.sources.amazon import read_amazon
+    from mindkg.sources import amazon
 
+    options: dict[str, Any] = {
+        "lists": list(amazon.LISTS if lists is None else lists),
+        "window": amazon.WINDOW if window is None else window,
+        "min_support": min_support,
+        "max_basket": amazon.MAX_BASKET if max_basket is None else max_basket,
+        "keep_unknown": keep_unknown,
+        "category": category,
+        "per_category": per_category,
+        "limit": limit,
+        "seed": seed,
+    }
     files = {"metadata": _expanded(metadata), "reviews": _expanded(reviews)}
-    source = Source(["amazon", options], lambda staging, report: read_amazon(
-        files["metadata"], reviews=files["reviews"], staging=staging, progress=report, **options
-    ))  # fmt: skip
+    source = Source(
+        ["amazon", amazon.VERSION, options],
+        lambda staging, report: amazon.read_amazon(
+            files["metadata"], reviews=files["reviews"], staging=staging, progress=report, **options
+        ),
+    )
     return run(output, {"ingest": options}, files=files, source=source, progress=progress)
 
 
-def images(kb: str | Path, *, progress: Progress | None = None, **options: Any) -> Built:
-    """Fetch the first picture of each product of the KB that has none yet, and return what was done.
+def images(
+    kb: str | Path,
+    *,
+    base: str | Path | None = None,
+    concurrency: int = 16,
+    per_host: int = 4,
+    max_bytes: int = 10_000_000,
+    max_pixels: int = 40_000_000,
+    timeout: float = 30.0,
+    retries: int = 4,
+    allow_private: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Fetched, Built]:
+    """Fetch the first picture of each product of ``kb`` that has none yet; return what was fetched and what was built.
 
-    ``options`` are those of ``mindkg.images.fetch_images``. A call that was interrupted goes on where it stopped.
+    The options are those of ``mindkg.images.fetch_images``. A call that was interrupted goes on where it stopped.
+    Raises InputError for an option out of range, LockedError where another process writes to the KB.
     """
     from mindkg.images import fetch_images
 
     directory, report = KBDirectory(kb), progress or (lambda stage, rows, total: None)
-    manifest = directory.open_manifest()
+    products = scan(directory, directory.open_manifest().tables["products"])
     with directory.writing():
-        products = scan(directory, manifest.tables["products"])
         report("fetch", 0, None)
-        fetch_images(products, directory.path, progress=lambda n: report("fetch", n, None), **options)
-        return run_locked(directory, {}, progress=progress)
+        fetched = fetch_images(
+            products,
+            directory.path,
+            base=Path(base) if base else None,
+            concurrency=concurrency,
+            per_host=per_host,
+            max_bytes=max_bytes,
+            max_pixels=max_pixels,
+            timeout=timeout,
+            retries=retries,
+            allow_private=allow_private,
+            progress=lambda pictures: report("fetch", pictures, None),
+        )
+        return fetched, run_locked(directory, {}, progress=progress)
 
 
 def _expanded(patterns: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:

@@ -12,7 +12,6 @@ from mindkg.cli.arguments import KB, Rows
 from mindkg.cli.output import Format, console, say, stages, write_rows
 
 if TYPE_CHECKING:
-    from mindkg.knowledge_base import KnowledgeBase
     from mindkg.pipeline import Built
 
 
@@ -86,13 +85,17 @@ def build(
             levels=levels,
             progress=progress,
         )
+    report_build(built)
     with KnowledgeBase.open(output) as kb:
-        _report(built, kb)
         for engine in load or ():
             kb.load(engine, progress=say)
 
 
-def _report(built: Built, kb: KnowledgeBase) -> None:
+def report_build(built: Built) -> None:
+    """Say what a build did and where the rows of each stage went."""
+    from mindkg.knowledge_base import KnowledgeBase
+
+    kb = KnowledgeBase.open(built.path)
     facts = kb.info()
     for line in _stage_lines(facts):
         say(line)

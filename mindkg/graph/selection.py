@@ -94,19 +94,19 @@ def select_graph(tables: Mapping[str, Path], folder: Path, *, include_filtered: 
 
     mentioned = _values(folder, "mentions", "concept")
     above = source["ancestors"].to_table(columns=["ancestor"], filter=_reached("concept", mentioned))["ancestor"]
-    reached = pc.unique(pa.chunked_array([*mentioned.chunks, *above.chunks], pa.string()))
+    reached = pc.unique(pa.concat_arrays([mentioned, above.combine_chunks()]))
     for name in ("concepts", "hypernyms", "ancestors"):
         rows[name] = _copy(source[name], folder, name, _reached("concept", reached))
     return rows
 
 
-def _reached(column: str, values: pa.Array | pa.ChunkedArray) -> pc.Expression:
+def _reached(column: str, values: pa.Array) -> pc.Expression:
     return pc.field(column).isin(values)
 
 
-def _values(folder: Path, table: str, column: str) -> pa.ChunkedArray:
-    values = pc.unique(pq.read_table(folder / f"{table}.parquet", columns=[column])[column])
-    return pa.chunked_array([values])
+def _values(folder: Path, table: str, column: str) -> pa.Array:
+    # one array keeps its type where there is no value; a chunked one without chunks would lose it
+    return pc.unique(pq.read_table(folder / f"{table}.parquet", columns=[column])[column].combine_chunks())
 
 
 def _copy(source: ds.Dataset, folder: Path, name: str, rows: pc.Expression | None = None) -> int:
