@@ -1,2 +1,2 @@
-# A graph that is not, or no longer, of use.
+# A graph that is of no use, or of none any more.
 CLEAR SILENT GRAPH <PLACE>

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,6 +13,8 @@ from mindkg.cli.arguments import KB, IncludeFiltered, Rows
 from mindkg.cli.output import Format, console, say, write_rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mindkg.queries import CatalogueQuery
 
 Parameters = Annotated[
@@ -49,7 +51,10 @@ def query(
     kb: KB,
     name: Annotated[str, typer.Argument(help="A query of the catalogue (see `mindkg queries`).", show_default=False)],
     parameters: Parameters = None,
-    engine: Annotated[str, typer.Option(help="ladybug or oxigraph.")] = "ladybug",
+    engine: Annotated[
+        str,
+        typer.Option(help="ladybug, oxigraph, or a server loaded before: bolt://…, neo4j://…, http://…, https://…"),
+    ] = "ladybug",
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
 ) -> None:
@@ -85,31 +90,45 @@ def queries(
 def sparql(
     kb: KB,
     text: QueryText,
+    engine: Annotated[
+        str, typer.Option(help="oxigraph, or an endpoint loaded before: http://…, https://…")
+    ] = "oxigraph",
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
 ) -> None:
-    """Answer a SPARQL query on the embedded Oxigraph; the prefixes of the ontology are declared already."""
-    from mindkg.knowledge_base import KnowledgeBase
-
-    with KnowledgeBase.open(kb) as base:
-        rows = base.sparql(_text(text), include_filtered=include_filtered, progress=say)
-    write_rows(rows, format)
+    """Answer a SPARQL query; the prefixes of the ontology are declared already."""
+    write_rows(_answer(kb, engine, "sparql", _text(text), None, include_filtered), format)
 
 
 def cypher(
     kb: KB,
     text: QueryText,
     parameters: Bound = None,
+    engine: Annotated[str, typer.Option(help="ladybug, or a Neo4j loaded before: bolt://…, neo4j://…")] = "ladybug",
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
 ) -> None:
-    """Answer a Cypher query on the embedded LadybugDB; parameters are bound, numbers and true/false as such."""
+    """Answer a Cypher query; parameters are bound, numbers and true/false as such."""
+    values = {key: _typed(value) for key, value in _pairs(parameters or []).items()}
+    write_rows(_answer(kb, engine, "cypher", _text(text), values, include_filtered), format)
+
+
+_SPEAKERS: Final = {"sparql": ("oxigraph", "http://", "https://"), "cypher": ("ladybug", "bolt", "neo4j")}
+"""How the names or addresses of the engines begin that speak a language."""
+
+
+def _answer(
+    kb: Path, engine: str, language: str, text: str, values: dict[str, Any] | None, include_filtered: bool
+) -> pa.Table:
+    """Return the rows of a query in ``language``; raises QueryError where ``engine`` speaks another one."""
+    from mindkg.errors import QueryError
     from mindkg.knowledge_base import KnowledgeBase
 
-    values = {key: _typed(value) for key, value in _pairs(parameters or []).items()}
+    for other, beginnings in _SPEAKERS.items():
+        if other != language and engine.startswith(beginnings):
+            raise QueryError(f"{engine} does not speak {language}", hint=f"Ask it with: mindkg {other}")
     with KnowledgeBase.open(kb) as base:
-        rows = base.cypher(_text(text), values, include_filtered=include_filtered, progress=say)
-    write_rows(rows, format)
+        return base.store(engine, include_filtered=include_filtered, progress=say).query(text, values)
 
 
 def _pairs(parameters: list[str]) -> dict[str, str]:

@@ -38,8 +38,9 @@ class OxigraphStore:
     dialect: ClassVar[Dialect] = "sparql"
     package: ClassVar[str] = "pyoxigraph"
 
-    def __init__(self, store: pyoxigraph.Store) -> None:
+    def __init__(self, store: pyoxigraph.Store, place: Path) -> None:
         self._store: pyoxigraph.Store | None = store
+        self.place = place
 
     @classmethod
     def build(cls, folder: Path, place: Path, progress: Progress) -> None:
@@ -70,7 +71,7 @@ class OxigraphStore:
         if not (place / "CURRENT").is_file():
             raise StoreError("There is no Oxigraph store", record=str(place))
         try:
-            return cls(pyoxigraph.Store.read_only(str(place)))
+            return cls(pyoxigraph.Store.read_only(str(place)), place)
         except (OSError, RuntimeError, ValueError) as error:
             raise StoreError(f"Oxigraph cannot open the store: {one_line(error)}", record=str(place)) from error
 

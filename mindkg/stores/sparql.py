@@ -132,7 +132,7 @@ class _Load:
     def run(self) -> None:
         """Load what lacks, check it, and give it the name of the target."""
         now = _state(self.server, self.target, self.target)
-        beside = GRAPH + _BESIDE if self.target == DEFAULT else self.target + _BESIDE
+        beside = _subject(self.target) + _BESIDE
         if now.identity == self.identity and not now.parts:
             self.report(f"{self.server.address} holds this graph already")
             self._clear(beside)
@@ -146,6 +146,8 @@ class _Load:
             self.place = beside
         self._check(self._parts())
         self.server.persist(self._publish, self.report)
+        if self.place != self.target:
+            self.server.persist(partial(self._clear, self.place), self.report)
 
     def _parts(self) -> int:
         """Add the parts that are not there yet and return how many triples all of them are."""
@@ -188,7 +190,7 @@ class _Load:
             raise
 
     def _publish(self) -> None:
-        """Put the place where the target is and take the marks of its parts away, in one update: all or none is done.
+        """Make the target what the place is and take the marks of its parts away, in one update: all or none is done.
 
         Looks first whether that is done already: the answer to an update that was done may have got lost.
         """
@@ -198,7 +200,7 @@ class _Load:
         steps = _statement("done.ru", target=self.target)
         if self.place != self.target:
             self.report(f"replacing {self.target}")
-            steps = _statement("move.ru", place=self.place, target=self.target) + steps
+            steps = _statement("replace.ru", place=self.place, target=self.target) + steps
         self.server.update(steps)
 
 

@@ -1,0 +1,46 @@
+"""The verb that opens a KB to other programs: serve."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated, cast
+
+import typer
+
+from mindkg.cli.arguments import KB, IncludeFiltered
+from mindkg.cli.output import say
+
+_EXAMPLE = "SELECT ?concept WHERE { ?x a skos:Concept ; skos:prefLabel ?concept } LIMIT 5"
+_PREFIX = "PREFIX skos: <http://www.w3.org/2004/02/skos/core#> "
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to ``app``."""
+    app.command(epilog="Examples: `mindkg serve kb` · `mindkg serve kb --port 0`")(serve)
+
+
+def serve(
+    kb: KB,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes one that is free.")] = 7878,
+    include_filtered: IncludeFiltered = False,
+) -> None:
+    """Answer SPARQL over HTTP on this machine, read-only, until Ctrl-C (needs the extra `serve`)."""
+    from mindkg.errors import StoreError
+    from mindkg.knowledge_base import KnowledgeBase
+    from mindkg.stores.oxigraph import OxigraphStore
+    from mindkg.stores.serve import serving
+
+    with KnowledgeBase.open(kb) as base:
+        store = cast(OxigraphStore, base.store("oxigraph", include_filtered=include_filtered, progress=say))
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    with serving(store.place, port=port) as (address, process):
+        typer.echo(f"{address}/query")
+        say(f"Answering SPARQL at {address}/query, with a form for queries at {address}. Stop it with Ctrl-C. Try:")
+        say(f"  curl {address}/query -H 'Accept: text/csv' --data-urlencode \\\n    'query={_PREFIX}{_EXAMPLE}'")
+        while not over.wait(0.2):
+            if process.poll() is not None:
+                raise StoreError("The Oxigraph server has ended", hint="Start it again")
+    say("stopped")
