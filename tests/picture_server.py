@@ -70,6 +70,14 @@ class Stats:
 
 
 STATS = Stats()
+RAW = {
+    "garbage": b"garbage\r\n\r\n",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+    "header": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+    "punycode": b"HTTP/1.1 302 Found\r\nLocation: http://xn--a.com/\r\nContent-Length: 0\r\n\r\n",
+    "port": b"HTTP/1.1 302 Found\r\nLocation: http://a.example:99999/\r\nContent-Length: 0\r\n\r\n",
+    "encoded": b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc",
+}
 
 
 @cache
@@ -126,6 +134,9 @@ async def answer(path: str, headers: dict[str, str], writer: asyncio.StreamWrite
             return send(writer, gzip.compress(png(8, 8, seed)), headers=["Content-Encoding: gzip"])
         case "gzip-bomb":
             return send(writer, gzip.compress(png(8, 8) + bytes(50_000_000)), headers=["Content-Encoding: gzip"])
+        case "raw":
+            writer.write(RAW[rest])
+            return False
         case "empty":
             return send(writer, b"")
     return send(writer, b"", 404)

@@ -91,11 +91,18 @@ OUTCOMES = {
     "bomb": ("failed", "too many pixels: 20000 × 20000", 1),
     "large": ("failed", "larger than 2000000 bytes", 1),
     "endless": ("failed", "larger than 2000000 bytes", 1),
+    "raw/garbage": ("failed", "broken connection: illegal status line", 3),
+    "raw/chunks": ("failed", "broken connection: illegal chunk header", 3),
+    "raw/header": ("failed", "broken connection: Receive buffer too long", 3),
+    "raw/punycode": ("failed", "cannot be asked for: ", 1),
+    "raw/port": ("failed", "not a URL: it has no host, or no such port", 1),
+    "raw/encoded": ("failed", "encoded as 'br', which was not asked for", 1),
     "gzip-bomb": ("failed", "larger than 2000000 bytes", 1),
 }
 
 
-def test_all_that_a_server_does(tmp_path):
+def test_all_that_a_server_does(tmp_path, monkeypatch):
+    monkeypatch.setattr("mindkg.images.fetch._GIVE_UP", 100)
     with running() as server:
         images = [server.url(path) for path in OUTCOMES]
         fetched = fetch(tmp_path, *images, max_bytes=2_000_000)
@@ -150,7 +157,7 @@ def test_a_host_that_does_not_answer_is_given_up(tmp_path, server):
         fetched = fetch(tmp_path, *closed, server.url("ok/1", host="localhost"), retries=0)
     assert (fetched.ok, fetched.failed + fetched.left) == (1, 50)
     assert fetched.failed == fetched.again < 8 + 4
-    assert fetched.given_up["127.0.0.1"].startswith("broken connection")
+    assert fetched.given_up["127.0.0.1"].startswith("cannot connect")
     found = rows(tmp_path, *closed)
     assert len(found) == fetched.failed
 

@@ -69,7 +69,8 @@ def checked_url(text: str) -> httpx.URL:
         raise PictureError(f"scheme {url.scheme[:20]!r} is not allowed, only http, https and data")
     if url.userinfo:
         raise PictureError("a URL with a user name or password is not asked for")
-    if not url.host or (url.port is not None and url.port not in range(1, 1 << 16)):
+    # the host itself is not decoded: what begins as Punycode and is none would raise
+    if not url.raw_host or (url.port is not None and url.port not in range(1, 1 << 16)):
         raise PictureError("not a URL: it has no host, or no such port")
     return url
 

@@ -10,28 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from mindkg.engine import daft, processes
 from mindkg.errors import ConservationError
 from mindkg.images import log as records
 from mindkg.images.files import read_data_url, read_file
 from mindkg.images.picture import TEMPORARY, Picture, PictureError, examine, store
+from mindkg.images.plan import INLINE, Group, plan
 from mindkg.images.web import LONGEST_WAIT, Manners, Web
 from mindkg.journal import Journal
 
-_HOST: Final = r"^(?i:https?)://(?:[^/?#@]*@)?(?P<host>[^/?#:]*|\[[^\]]*\])"
 _SCHEME: Final = r"^[A-Za-z][A-Za-z0-9+.-]+:"
 _LANES: Final = 4
 """Lanes for each picture in flight: those that wait before they try again hold no one else up."""
 
 _GIVE_UP: Final = 8
 """Pictures of one host in a row that failed for now, until the host is left alone for this call."""
-
-_INLINE: Final = "data:"
-col = daft.col
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +44,6 @@ class Fetched:
     left: int
     bytes: int
     given_up: dict[str, str]
-
-
-@dataclass(slots=True)
-class _Group:
-    """The pictures of one host (``""``: local files and what is no URL), each with its name in the log."""
-
-    host: str
-    size: int
-    pictures: Iterator[tuple[str, str]]
-    failures: int = 0
-    given_up: str = ""
 
 
 @dataclass(slots=True)
@@ -100,7 +82,7 @@ class _Fetch:
     threads: ThreadPoolExecutor
     counts: _Counts = field(default_factory=_Counts)
 
-    async def all(self, groups: Sequence[_Group]) -> None:
+    async def all(self, groups: Sequence[Group]) -> None:
         """Ask for the pictures of all groups, the largest first, at most so many of one host at once."""
         at_once = self.job.manners.per_host
         largest = sorted(groups, key=lambda group: -group.size)
@@ -112,12 +94,12 @@ class _Fetch:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
-    async def _work(self, lanes: Iterator[_Group]) -> None:
+    async def _work(self, lanes: Iterator[Group]) -> None:
         for group in lanes:
             while not group.given_up and (picture := next(group.pictures, None)):
                 await self._one(group, *picture)
 
-    async def _one(self, group: _Group, name: str, image: str) -> None:
+    async def _one(self, group: Group, name: str, image: str) -> None:
         loop = asyncio.get_running_loop()
         try:
             data = await self._bytes(group, image)
@@ -134,9 +116,9 @@ class _Fetch:
             group.failures = 0
         self.job.progress(1)
 
-    async def _bytes(self, group: _Group, image: str) -> bytes:
+    async def _bytes(self, group: Group, image: str) -> bytes:
         most, loop = self.job.manners.max_bytes, asyncio.get_running_loop()
-        if group.host == _INLINE:
+        if group.host == INLINE:
             return read_data_url(image, max_bytes=most)
         if re.match(_SCHEME, image):
             return await self.web.read(image)
@@ -153,26 +135,20 @@ def fetch(products: daft.DataFrame, job: Job) -> Fetched:
     for leftover in job.root.glob(f"images/*/{TEMPORARY}*"):
         leftover.unlink(missing_ok=True)
     with records.open_log(job.root) as log:
-        named = records.named(products)
-        wanted = named.groupby("name").agg(col("image").count().alias("n")).to_arrow()
-        known = log.scan()
-        missing = wanted["name"].filter(
-            pc.invert(pc.is_in(wanted["name"], records.settled(known, job.root, job.rules)))
-        )
-        job.progress(len(wanted) - len(missing))
-        inline, groups = _inline(named, missing), _groups(missing, known["name"])
-        counts = _run(_fetch(job, log, [inline], groups))
+        planned = plan(products, log.scan(), job.root, job.rules)
+        job.progress(planned.pictures - planned.missing)
+        counts = _run(_fetch(job, log, [planned.inline], planned.groups))
         log.compact()
     fetched = Fetched(
-        products=pc.sum(wanted["n"]).as_py() or 0,
-        pictures=len(wanted),
-        known=len(wanted) - len(missing),
+        products=planned.products,
+        pictures=planned.pictures,
+        known=planned.pictures - planned.missing,
         ok=counts.ok,
         failed=counts.failed,
         again=counts.again,
-        left=sum(len(list(group.pictures)) for group in groups),
+        left=planned.left,
         bytes=counts.bytes,
-        given_up={group.host: group.given_up for group in groups if group.given_up},
+        given_up={group.host: group.given_up for group in planned.groups if group.given_up},
     )
     if fetched.pictures != fetched.known + fetched.ok + fetched.failed + fetched.left:
         hint = "This is a defect of mindkg: please report it"
@@ -180,7 +156,7 @@ def fetch(products: daft.DataFrame, job: Job) -> Fetched:
     return fetched
 
 
-async def _fetch(job: Job, log: Journal, *steps: Sequence[_Group]) -> _Counts:
+async def _fetch(job: Job, log: Journal, *steps: Sequence[Group]) -> _Counts:
     """Ask for the groups of one step after those of another, so that data: URLs are not read beside the network."""
     with ThreadPoolExecutor(processes(), "pictures") as threads:
         async with Web(job.manners) as web:
@@ -190,41 +166,7 @@ async def _fetch(job: Job, log: Journal, *steps: Sequence[_Group]) -> _Counts:
     return running.counts
 
 
-def _inline(named: daft.DataFrame, missing: pa.ChunkedArray) -> _Group:
-    """Return the data: URLs that are missing; their texts are read a batch at a time."""
-    waiting = set(missing.filter(pc.starts_with(missing, _INLINE)).to_pylist())
-
-    def pictures() -> Iterator[tuple[str, str]]:
-        if waiting:
-            for batch in named.where(col("name").startswith(_INLINE)).select("name", "image").to_arrow_iter():
-                for name, image in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    if name in waiting:
-                        waiting.remove(name)
-                        yield name, image
-
-    return _Group(_INLINE, len(waiting), pictures())
-
-
-def _groups(missing: pa.ChunkedArray, asked_before: pa.ChunkedArray) -> list[_Group]:
-    """Return the pictures of each host, those that failed before behind the new ones."""
-    urls = missing.filter(pc.invert(pc.starts_with(missing, _INLINE)))
-    table = pa.table({"url": urls, "before": pc.is_in(urls, asked_before)})
-    urls = table.sort_by([("before", "ascending"), ("url", "ascending")])["url"].combine_chunks()
-    hosts = pc.utf8_lower(pc.fill_null(pc.struct_field(pc.extract_regex(urls, _HOST), "host"), ""))
-    if not len(urls):
-        return []
-    codes = hosts.dictionary_encode()
-    order = np.argsort(codes.indices.to_numpy(), kind="stable")
-    ends = np.cumsum(np.bincount(codes.indices.to_numpy(), minlength=len(codes.dictionary)))
-    parts = zip(codes.dictionary.to_pylist(), np.split(order, ends[:-1]), strict=True)
-    return [_Group(host, len(part), _each(urls.take(pa.array(part)))) for host, part in parts]
-
-
-def _each(urls: pa.Array) -> Iterator[tuple[str, str]]:
-    return ((url, url) for url in (value.as_py() for value in urls))
-
-
-def _judge(group: _Group, error: PictureError) -> None:
+def _judge(group: Group, error: PictureError) -> None:
     """Give a host up that wants to be left alone, or that failed too often in a row."""
     group.failures = group.failures + 1 if error.retryable else 0
     if group.host and (error.wait > LONGEST_WAIT or group.failures >= _GIVE_UP):

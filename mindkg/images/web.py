@@ -113,7 +113,7 @@ class Web:
     @asynccontextmanager
     async def _asked(self, url: httpx.URL) -> AsyncIterator[httpx.Response]:
         """Give the answer of ``url``, a success or a redirect; a mishap of any kind becomes a PictureError."""
-        host = self._hosts[url.host]
+        host = self._hosts[url.raw_host.decode()]
         async with host.limit:
             await _patience(host)
             async with self._limit:
@@ -126,7 +126,10 @@ class Web:
                     raise PictureError(message, retryable=True) from error
                 except httpx.TransportError as error:
                     again = not isinstance(error, httpx.LocalProtocolError)
-                    raise PictureError(f"broken connection: {_why(error)}", retryable=again) from error
+                    what = "cannot connect" if isinstance(error, httpx.ConnectError) else "broken connection"
+                    raise PictureError(f"{what}: {_why(error)}", retryable=again) from error
+                except (httpx.InvalidURL, ValueError) as error:
+                    raise PictureError(f"cannot be asked for: {_why(error)}") from error
 
     async def _body(self, response: httpx.Response) -> bytes:
         """Return the body; it is left as soon as it is too large or no picture, whatever the headers say."""
