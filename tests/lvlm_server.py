@@ -1,0 +1,209 @@
+"""A chat server in a process of its own, with faults: what it does with a request stands in the request's text.
+
+``fault:A,B`` in a text: its first attempt gets A, its second B, any further one an answer. ``GET /stats`` tells what
+was asked. An answer repeats the text and names the picture, so that a test sees that the right one came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+
+
+@dataclass
+class Options:
+    """How the server is: seconds that an answer takes, models, log-probabilities, the key it wants, most at once."""
+
+    delay: float = 0.0
+    models: list[str] = field(default_factory=lambda: ["stub"])
+    logprobs: bool = True
+    key: str | None = None
+    most: int | None = None
+    fault: str = ""
+
+
+class LvlmServer:
+    """A running server; ``address`` is what a backend takes."""
+
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.port, self.process = port, process
+        self.address = f"http://127.0.0.1:{port}/v1"
+
+    @classmethod
+    def start(cls, port: int = 0, **options: Any) -> Self:
+        command = [sys.executable, __file__, str(port), json.dumps(options)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout
+        return cls(int(process.stdout.readline()), process)
+
+    def stats(self) -> dict[str, Any]:
+        told: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/stats").json()
+        return told
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running(**options: Any) -> Iterator[LvlmServer]:
+    server = LvlmServer.start(**options)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class _Server:
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.asked: list[str] = []
+        self.paid: Counter[str] = Counter()
+        self.attempts: Counter[str] = Counter()
+        self.active = self.most = self.connections = self.requests = 0
+        self.times: dict[str, list[float]] = {}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1")
+                length = re.search(r"(?i)content-length: (\d+)", head)
+                content = await reader.readexactly(int(length[1]) if length else 0)
+                if not await self.turn(head, content, writer):
+                    break
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def turn(self, head: str, content: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request and return whether the connection stays."""
+        way, path = head.split(" ", 2)[:2]
+        if path == "/stats":
+            return self.send(writer, 200, self.stats())
+        auth = re.search(r"(?i)\r\nauthorization: ([^\r]*)", head)
+        if self.options.key and (not auth or auth[1] != f"Bearer {self.options.key}"):
+            return self.send(writer, 401, {"error": {"message": f"wrong key: {auth and auth[1]}"}})
+        if path == "/v1/models":
+            return self.send(writer, 200, {"data": [{"id": name} for name in self.options.models]})
+        if (way, path) != ("POST", "/v1/chat/completions"):
+            return self.send(writer, 404, {"detail": "Not Found"})
+        self.requests += 1
+        self.active += 1
+        self.most = max(self.most, self.active)
+        try:
+            return await self.chat(json.loads(content), auth[1] if auth else "", writer)
+        finally:
+            self.active -= 1
+
+    async def chat(self, body: dict[str, Any], auth: str, writer: asyncio.StreamWriter) -> bool:
+        text, picture = _said(body["messages"][-1]["content"])
+        self.asked.append(text)
+        self.times.setdefault(text, []).append(time.monotonic())
+        faults = (re.search(r"fault:(\S+)", text) or [0, self.options.fault])[1].split(",")
+        number = self.attempts[text]
+        self.attempts[text] += 1
+        fault = faults[number] if number < len(faults) else ""
+        if self.options.most and self.active > self.options.most:
+            return self.send(writer, 429, {"error": {"message": "too many requests"}})
+        if fault == "slow":
+            await asyncio.sleep(30)
+        await asyncio.sleep(self.options.delay)
+        if fault in _ODD:
+            return self.send(writer, 200, _ODD[fault])
+        if fault in _RAW:
+            return self.raw(writer, *_RAW[fault])
+        if fault == "disconnect":
+            return False
+        if fault == "half":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{")
+            return False
+        if fault:
+            status, _, wait = fault.partition(":")
+            return self.send(writer, int(status), {"error": {"message": f"no: {auth}\nasked {text}"}}, wait)
+        self.paid[text] += 1
+        return self.send(writer, 200, self.answer(body, text, picture))
+
+    def answer(self, body: dict[str, Any], text: str, picture: str) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+        choice["message"] = {"role": "assistant", "content": f"answer to {text}{picture}"}
+        if body.get("logprobs") and self.options.logprobs:
+            others = [{"token": "Yes", "logprob": -0.25}, {"token": " no", "logprob": -1.75}]
+            first = {"token": "Yes", "logprob": -0.25, "bytes": None, "top_logprobs": others[: body["top_logprobs"]]}
+            choice["logprobs"] = {"content": [first]}
+        usage = {"prompt_tokens": len(text.split()), "completion_tokens": 3, "total_tokens": 0}
+        return {"id": "x", "object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage}
+
+    def stats(self) -> dict[str, Any]:
+        names = ("asked", "paid", "most", "connections", "requests", "times")
+        return {name: getattr(self, name) for name in names}
+
+    def send(self, writer: asyncio.StreamWriter, status: int, body: Any, wait: str = "") -> bool:
+        return self.raw(writer, status, "application/json", json.dumps(body).encode(), wait)
+
+    def raw(self, writer: asyncio.StreamWriter, status: int, kind: str, content: bytes, wait: str = "") -> bool:
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {len(content)}\r\n"
+        head += f"retry-after: {wait}\r\n" if wait else ""
+        writer.write(head.encode() + b"\r\n" + content)
+        return True
+
+
+def _choice(**message: Any) -> dict[str, Any]:
+    return {"choices": [{"message": message, "finish_reason": "stop"}]}
+
+
+_ODD = {
+    "empty-object": {},
+    "no-choices": {"choices": []},
+    "error-in-200": {"error": {"message": "the engine died"}},
+    "list": [1, 2],
+    "null": _choice(content=None),
+    "thought": _choice(content=None, reasoning_content="hm"),
+    "parts": _choice(content=[{"type": "text", "text": "one "}, {"type": "text", "text": "two"}]),
+    "refusal": _choice(content=None, refusal="I cannot."),
+    "empty": _choice(content=""),
+}
+_RAW = {
+    "html": (200, "text/html", b"<html><head><style>p {}</style></head><body><h1>Login</h1>\n<p>please</body></html>"),
+    "cut": (200, "application/json", b'{"choices": [{"message": {"content": "half an'),
+    "502-html": (502, "text/html", b"<html><h1>502 Bad Gateway</h1></html>"),
+    "nothing": (400, "text/plain", b""),
+    "latin1": (400, "text/plain", b"caf\xe9 \x1b[31m"),
+}
+
+
+def _said(content: str | list[dict[str, Any]]) -> tuple[str, str]:
+    """Return the text of a message and the hash of the picture before it."""
+    if isinstance(content, str):
+        return content, ""
+    kinds = [part["type"] for part in content]
+    assert kinds == ["image_url", "text"], kinds
+    kind, _, data = content[0]["image_url"]["url"].partition(",")
+    assert kind == "data:image/jpeg;base64", kind
+    return content[1]["text"], " with " + hashlib.sha256(base64.b64decode(data)).hexdigest()[:8]
+
+
+async def _main(port: int, options: Options) -> None:
+    server = await asyncio.start_server(_Server(options).serve, "127.0.0.1", port, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    async with server:
+        await asyncio.wait_for(server.serve_forever(), 900)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(int(sys.argv[1]), Options(**json.loads(sys.argv[2]))))
