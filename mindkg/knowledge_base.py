@@ -34,10 +34,12 @@ EXPORTS: Final[Mapping[str, str]] = {
     "graphml": "kb.graphml",
     "csv": "csv",
     "triples": "triples.tsv",
+    "neo4j-import": "neo4j-import",
 }
 """The forms of ``export`` and the name that each has under ``kb/exports`` unless another is given."""
 
 _RDF: Final = ("turtle", "ntriples", "jsonld")
+_FOLDERS: Final = ("csv", "neo4j-import")
 _BASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f-\x9f<>\"{}|^`\\\ud800-\udfff]+(?<=[/#:])")
 
 
@@ -206,17 +208,26 @@ class KnowledgeBase:
         progress: Progress | None,
     ) -> dict[str, int]:
         from mindkg.graph.property_graph import expected_counts
-        from mindkg.stores import neo4j_load
+        from mindkg.stores import neo4j_load, neo4j_offline
 
+        if offline and not neo4j_home:
+            raise InputError("an offline load needs the folder of Neo4j", hint="Give it: --neo4j-home DIR")
+        if neo4j_home and not offline:
+            raise InputError("the option neo4j_home is for an offline load", hint="Add --offline")
         address = uri or os.environ.get("NEO4J_URI")
-        if not address:
+        if offline and (uri or user):
+            raise InputError("an offline load reaches no server", hint="Leave out --uri and --user")
+        if not offline and not address:
             raise InputError("a Neo4j server has an address", hint="Give it: --uri bolt://127.0.0.1:7687")
         folder = self.graph(include_filtered=include_filtered, progress=progress)
         if explain:
-            for line in neo4j_load.explain_online(folder, address):
+            online = [] if offline else neo4j_load.explain_online(folder, address or "")
+            for line in online or neo4j_offline.explain_offline(folder, neo4j_home or "", database=database):
                 _say(progress, line)
             return expected_counts(folder)
-        return neo4j_load.load_online(folder, address, user=user, database=database, progress=progress)
+        if offline:
+            return neo4j_offline.load_offline(folder, neo4j_home or "", database=database, progress=progress)
+        return neo4j_load.load_online(folder, address or "", user=user, database=database, progress=progress)
 
     def _load_sparql(
         self,
@@ -361,8 +372,8 @@ class KnowledgeBase:
     ) -> None:
         """Write the graph as ``to``, a form of one file, to the binary ``stream``; the rest as in ``export``."""
         _check_export(to, base, "")
-        if to == "csv":
-            raise InputError("csv is a folder of files and cannot go into a stream", hint="Give a folder with -o")
+        if to in _FOLDERS:
+            raise InputError(f"{to} is a folder of files and cannot go into a stream", hint="Give a folder with -o")
         _export(to, self.graph(include_filtered=include_filtered, progress=progress), stream, base, progress)
 
     def validate(self, *, shacl: bool | None = None, include_filtered: bool = False) -> list[Violation]:
@@ -438,8 +449,8 @@ def _opened(engine: str, target: Path) -> Store | None:
 def _check_export(to: str, base: str | None, name: str) -> None:
     if to not in EXPORTS:
         raise InputError(f"cannot export to {to!r}", hint=f"Forms: {', '.join(EXPORTS)}")
-    if to == "csv" and name.endswith(".gz"):
-        raise InputError("csv is a folder of files and is not gzipped", hint="Give the name of a folder with -o")
+    if to in _FOLDERS and name.endswith(".gz"):
+        raise InputError(f"{to} is a folder of files and is not gzipped", hint="Give the name of a folder with -o")
     if base is None:
         return
     if to not in _RDF:
@@ -450,13 +461,15 @@ def _check_export(to: str, base: str | None, name: str) -> None:
 
 
 def _export(to: str, folder: Path, target: Path | BinaryIO, base: str | None, progress: Progress | None) -> None:
-    from mindkg.graph import exports, jsonld, ntriples, triples, turtle
+    from mindkg.graph import exports, jsonld, neo4j_import, ntriples, triples, turtle
     from mindkg.vocabulary import DATA
 
     if to == "graphml":
         exports.write_graphml(folder, target)
     elif to == "csv" and isinstance(target, Path):
         exports.write_csv(folder, target)
+    elif to == "neo4j-import" and isinstance(target, Path):
+        neo4j_import.write_neo4j_import(folder, target)
     elif to == "triples":
         triples.write_triples(folder, target)
     else:

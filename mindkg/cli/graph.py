@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,11 @@ from mindkg.cli.output import say
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to ``app``."""
-    app.command(epilog="Example: `mindkg load kb oxigraph`")(load)
+    app.command(
+        epilog="Examples: `mindkg load kb oxigraph` · `mindkg load kb neo4j --uri bolt://127.0.0.1:7687` · "
+        "`mindkg load kb neo4j --offline --neo4j-home /opt/neo4j` · "
+        "`mindkg load kb sparql --endpoint http://127.0.0.1:3030/kb`"
+    )(load)
     app.command(epilog="Examples: `mindkg export kb --to turtle -o kb.ttl` · `mindkg export kb --to csv -o folder`")(
         export
     )
@@ -23,26 +28,76 @@ def register(app: typer.Typer) -> None:
 
 def load(
     kb: KB,
-    engine: Annotated[str, typer.Argument(help="ladybug or oxigraph.", show_default=False)],
+    engine: Annotated[str, typer.Argument(help="ladybug, oxigraph, neo4j or sparql.", show_default=False)],
+    uri: Annotated[
+        str | None, typer.Option(help="neo4j: the server's address; else NEO4J_URI.", show_default=False)
+    ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            help="neo4j: the user; else NEO4J_USERNAME, or neo4j. The password is NEO4J_PASSWORD.", show_default=False
+        ),
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="neo4j: the database; else NEO4J_DATABASE.", show_default=False)
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="neo4j: write the files of a stopped server.")] = False,
+    neo4j_home: Annotated[
+        Path | None, typer.Option(help="neo4j: the folder of that server.", show_default=False)
+    ] = None,
+    endpoint: Annotated[str | None, typer.Option(help="sparql: the endpoint's address.", show_default=False)] = None,
+    graph: Annotated[str | None, typer.Option(help="sparql: the IRI of the named graph.", show_default=False)] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what would be done, and do nothing.")] = False,
     include_filtered: IncludeFiltered = False,
 ) -> None:
     """Load the graph into an engine and compare the counts with the tables."""
     from mindkg.knowledge_base import KnowledgeBase
 
+    if engine == "neo4j" and not offline and not explain:
+        ask_password(user)
     with KnowledgeBase.open(kb) as base:
-        counts = base.load(engine, include_filtered=include_filtered, progress=say)
+        counts = base.load(
+            engine,
+            uri=uri,
+            user=user,
+            database=database,
+            offline=offline,
+            neo4j_home=neo4j_home,
+            endpoint=endpoint,
+            graph=graph,
+            explain=explain,
+            include_filtered=include_filtered,
+            progress=typer.echo if explain else say,
+        )
     for name, n in counts.items():
         typer.echo(f"{name}\t{n}")
+
+
+def ask_password(user: str | None = None) -> None:
+    """Ask for Neo4j's password on a terminal where NEO4J_PASSWORD is not set; Enter is for a server without one."""
+    if "NEO4J_PASSWORD" in os.environ or not sys.stdin.isatty():
+        return
+    name = user or os.environ.get("NEO4J_USERNAME") or "neo4j"
+    prompt = f"Neo4j password of {name} (none: Enter)"
+    os.environ["NEO4J_PASSWORD"] = typer.prompt(prompt, default="", hide_input=True, show_default=False, err=True)
 
 
 def export(
     kb: KB,
     to: Annotated[
-        str, typer.Option("--to", help="turtle, ntriples, jsonld, graphml, csv or triples.", show_default=False)
+        str,
+        typer.Option(
+            "--to", help="turtle, ntriples, jsonld, graphml, csv, triples or neo4j-import.", show_default=False
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File (csv: folder); .gz is understood, - is stdout.", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="File (csv, neo4j-import: folder); .gz is understood, - is stdout.",
+            show_default=False,
+        ),
     ] = None,
     base: Annotated[
         str | None, typer.Option(help="Base of the data's IRIs, such as https://example.org/data/.", show_default=False)

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mindkg import __version__
 from mindkg.errors import QueryError, StoreError
+from mindkg.graph.neo4j_import import definitions
 from mindkg.resources import data_folder
 from mindkg.stores.base import Dialect, Progress, one_line
 
@@ -142,19 +143,10 @@ def statement(name: str, **words: str) -> str:
 
 def define(store: Neo4jStore, progress: Progress) -> None:
     """Make the constraints and indexes that are not there yet and wait until all are online."""
-    from mindkg.graph.property_graph import assertion_types
-
     progress("making constraints and indexes")
-    texts = [statement("constraints")]
-    texts += [statement("assertion-index", type=type_.type) for type_ in assertion_types().values()]
-    for text in texts:
-        for part in filter(str.strip, _without_comments(text).split(";")):
-            store.run(part)
+    for text in definitions():
+        store.run(text)
     store.run(statement("await-indexes"), seconds=_INDEX_SECONDS)
-
-
-def _without_comments(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.startswith("//"))
 
 
 def _check_version(agent: str, address: str) -> None:

@@ -7,7 +7,6 @@ and the rows of a graph folder have one order, so a load that was stopped goes o
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.errors import StoreError
+from mindkg.graph.neo4j_import import fingerprint, without_empty_lists
 from mindkg.graph.property_graph import (
     NODES,
     NodeTable,
@@ -28,8 +28,6 @@ from mindkg.graph.property_graph import (
     relationship_tables,
     relationship_types,
 )
-from mindkg.graph.selection import GRAPH_TABLES
-from mindkg.storage import file_sha256
 from mindkg.stores.base import Progress, check_counts, counts
 from mindkg.stores.neo4j import Neo4jStore, define, statement
 
@@ -73,8 +71,10 @@ def load_online(
     store = Neo4jStore.connect(address, user=user, database=database)
     try:
         _check_writable(store)
+        check_foreign(store)
+        define(store, say)
         graph = fingerprint(folder)
-        if _holds(store, folder, graph):
+        if holds(store, folder, graph):
             say("Neo4j holds this graph already")
         else:
             _load(store, folder, graph, say)
@@ -97,14 +97,6 @@ def explain_online(folder: Path, address: str) -> list[str]:
     ]
 
 
-def fingerprint(folder: Path) -> str:
-    """Return the hash of what the graph folder ``folder`` holds, 16 hexadecimal digits: equal bytes, equal graph."""
-    digest = hashlib.sha256()
-    for name in GRAPH_TABLES:
-        digest.update(file_sha256(folder / f"{name}.parquet").encode())
-    return digest.hexdigest()[:16]
-
-
 def expected_rows(folder: Path) -> Counts:
     """Return how many nodes of each label and relationships of each type the graph folder ``folder`` makes."""
     nodes = {node.label: len(rows) for node, rows in node_tables(folder)}
@@ -119,6 +111,14 @@ def written_rows(store: Neo4jStore, load: int) -> Counts:
     return {name: int(store.run(text, load=load)[0]["n"]) for name, text in texts.items()}
 
 
+def holds(store: Neo4jStore, folder: Path, graph: str) -> bool:
+    """Return whether a load of ``graph`` was finished and all that it wrote is there."""
+    state = store.run(statement("load/state"))
+    if not state or not state[0]["finished"] or state[0]["graph"] != graph:
+        return False
+    return written_rows(store, state[0]["load"]) == expected_rows(folder) and counts(store) == expected_counts(folder)
+
+
 def check_foreign(store: Neo4jStore) -> None:
     """Raise StoreError where the database has nodes of our labels that mindkg did not write: they would mix."""
     for node in NODES:
@@ -129,17 +129,7 @@ def check_foreign(store: Neo4jStore) -> None:
             raise StoreError(message, record=store.address, hint=hint)
 
 
-def _holds(store: Neo4jStore, folder: Path, graph: str) -> bool:
-    """Return whether a load of ``graph`` was finished and all that it wrote is there."""
-    state = store.run(statement("load/state"))
-    if not state or not state[0]["finished"] or state[0]["graph"] != graph:
-        return False
-    return written_rows(store, state[0]["load"]) == expected_rows(folder) and counts(store) == expected_counts(folder)
-
-
 def _load(store: Neo4jStore, folder: Path, graph: str, say: Progress) -> None:
-    check_foreign(store)
-    define(store, say)
     state = store.run(statement("load/state"))
     again = bool(state) and bool(state[0]["finished"])
     begun = store.write(lambda tx: _rows(tx, "load/begin", graph=graph, again=again)[0])
@@ -165,9 +155,9 @@ def _load(store: Neo4jStore, folder: Path, graph: str, say: Progress) -> None:
 def _parts(folder: Path) -> Iterator[Part]:
     """Yield the nodes of each label, then the relationships of each type."""
     for node, rows in node_tables(folder):
-        yield Part(node.label, _statement(node), rows)
+        yield Part(node.label, _statement(node), without_empty_lists(rows))
     for type_, rows in relationship_tables(folder):
-        yield Part(type_.type, _statement(type_), rows)
+        yield Part(type_.type, _statement(type_), without_empty_lists(rows))
 
 
 def _statement(table: NodeTable | RelationshipTable) -> str:

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Imports the files beside this script into an empty database of a Neo4j that is stopped:
+#
+#     bash import.sh [csv|parquet] [DATABASE] [more options of neo4j-admin …]
+#
+# NEO4J_ADMIN names the admin tool where neo4j-admin is not on the PATH. README.md says what comes afterwards.
+set -eu
+cd "$(dirname "$0")"
+form=${1:-csv}
+database=${2:-neo4j}
+shift $(($# < 2 ? $# : 2))
+case $form in
+csv)
+  exec "${NEO4J_ADMIN:-neo4j-admin}" database import full "$database" CSV_ARGUMENTS "$@"
+  ;;
+parquet)
+  exec "${NEO4J_ADMIN:-neo4j-admin}" database import full "$database" PARQUET_ARGUMENTS "$@"
+  ;;
+*)
+  echo "usage: bash import.sh [csv|parquet] [DATABASE]" >&2
+  exit 2
+  ;;
+esac

@@ -1,0 +1,214 @@
+"""The property graph as files for ``neo4j-admin database import full``: CSV, Parquet, and the command that reads them.
+
+A header names a column's property and type (``id:ID(Product)``, ``:START_ID(CoBuy)``, ``:TYPE``, ``support:long``):
+https://neo4j.com/docs/operations-manual/5/tools/neo4j-admin/neo4j-admin-import/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from mindkg.errors import ConservationError
+from mindkg.graph.output import writing_folder
+from mindkg.graph.property_graph import (
+    BROADER,
+    HAS_ANCESTOR,
+    HAS_CONCEPT,
+    HAS_PRODUCT,
+    NODES,
+    NodeTable,
+    RelationshipTable,
+    assertion_types,
+    node_tables,
+    relationship_tables,
+)
+from mindkg.graph.selection import GRAPH_TABLES
+from mindkg.resources import data_folder
+
+FORMS: Final = ("csv", "parquet")
+"""The forms of the files; their names end so."""
+
+MARK: Final = "mindkg_load"
+"""The property of all that mindkg wrote: the number of the load that wrote it last; an import is the first."""
+
+_STATE: Final = "MindKG"
+_ASSERTIONS: Final = "assertions"
+_RELATIONSHIPS: Final = (_ASSERTIONS, *(type_.type for type_ in (HAS_PRODUCT, HAS_CONCEPT, BROADER, HAS_ANCESTOR)))
+_TYPES: Final[Mapping[pa.DataType, str]] = {
+    pa.int64(): ":long",
+    pa.float64(): ":double",
+    pa.bool_(): ":boolean",
+    pa.list_(pa.string()): ":string[]",
+}
+_DELIMITERS: Final = "\x1f\x1e\x1d\x1c\x01\x02\x03\x04\x05\x06"
+_BUFFER: Final = 4 << 20
+"""Bytes that the importer reads at once unless told otherwise; no value may be longer."""
+
+
+def write_neo4j_import(folder: Path, out: Path, forms: Sequence[str] = FORMS) -> dict[str, int]:
+    """Write the files of the graph folder ``folder`` with import.sh and a README to ``out``; return rows by file."""
+    delimiter = array_delimiter(folder)
+    with writing_folder(out) as part:
+        rows, longest = write_files(folder, part, forms, delimiter)
+        words = {
+            "CSV_ARGUMENTS": " ".join(map(shlex.quote, arguments("csv", delimiter, longest))),
+            "PARQUET_ARGUMENTS": " ".join(map(shlex.quote, arguments("parquet", delimiter, longest))),
+            "DELIMITER_NAME": _name(delimiter),
+            "DELIMITER": f"\\u{ord(delimiter):04X}",
+        }
+        for template in (data_folder("loaders") / "neo4j" / "import").iterdir():
+            text = template.read_text("utf-8")
+            for word, value in words.items():
+                text = text.replace(word, value)
+            (part / template.name).write_text(text, "utf-8")
+        (part / "after-import.cypher").write_text("".join(definitions()), "utf-8")
+        (part / "import.sh").chmod(0o755)
+    return rows
+
+
+def write_files(folder: Path, out: Path, forms: Sequence[str], delimiter: str = "\x1f") -> tuple[dict[str, int], int]:
+    """Write the files alone into ``out``; return their rows and the bytes of the longest value."""
+    write: dict[str, Callable[[pa.Table, Path], None]] = {"csv": _write_csv, "parquet": _write_parquet}
+    rows: dict[str, int] = {}
+    longest = 0
+    with ThreadPoolExecutor(2) as pool:  # both writers let go of the interpreter
+        waiting = []
+        for name, table in files(folder):
+            rows[name] = table.num_rows
+            plain = _joined(table, delimiter)
+            longest = max(longest, _longest(plain))
+            waiting += [pool.submit(write[form], plain, out / f"{name}.{form}") for form in forms]
+        for task in waiting:
+            task.result()
+    return rows, longest
+
+
+def files(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the name and the rows of each file; the names of the columns are those of the header."""
+    total = 0
+    for node, table in node_tables(folder):
+        total += len(table)
+        yield node.label, _headed(table, node)
+    assertions: list[pa.Table] = []
+    for type_, table in relationship_tables(folder):
+        total += len(table)
+        if type_ in assertion_types().values():
+            assertions.append(_headed(table, type_))
+            continue
+        if assertions:
+            yield _ASSERTIONS, pa.concat_tables(assertions)
+            assertions.clear()
+        yield type_.type, _headed(table, type_)
+    state = {"id:ID(MindKG)": ["load"], "load:long": [1], "graph": [fingerprint(folder)]}
+    yield _STATE, pa.table({**state, "rows:long": [total], "finished:boolean": [True]})
+
+
+def arguments(form: str, delimiter: str, longest: int = 0) -> list[str]:
+    """Return the options of ``neo4j-admin database import full``; ``longest`` is the longest value in bytes."""
+    options = ["--id-type=string"]
+    if form == "csv":
+        options += ["--multiline-fields=true", f"--array-delimiter={_name(delimiter)}"]
+        if longest > _BUFFER // 4:  # quotes are doubled, and a text of Latin-1 letters takes more in UTF-8
+            options.append(f"--read-buffer-size={4 * longest}")
+    else:
+        options.append("--input-type=parquet")
+    options += [f"--nodes={label}={label}.{form}" for label in (*(node.label for node in NODES), _STATE)]
+    return [*options, *(f"--relationships={name}.{form}" for name in _RELATIONSHIPS)]
+
+
+def array_delimiter(folder: Path) -> str:
+    """Return a control character that stands in no text of a list, so that it can join them."""
+    texts = pc.list_flatten(pq.read_table(folder / "products.parquet", columns=["category"])["category"])
+    for character in _DELIMITERS:
+        if not pc.any(pc.match_substring(texts, character)).as_py():
+            return character
+    raise ConservationError("The categories hold every control character that could stand between them")
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the hash of what the graph folder ``folder`` holds, 16 hexadecimal digits: equal bytes, equal graph."""
+    digest = hashlib.sha256()
+    for name in GRAPH_TABLES:
+        with (folder / f"{name}.parquet").open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def definitions() -> list[str]:
+    """Return the statements that make constraints and indexes, each with its semicolon and a line break."""
+    loaders = data_folder("loaders") / "neo4j"
+    index = (loaders / "assertion-index.cypher").read_text("utf-8")
+    texts = [(loaders / "constraints.cypher").read_text("utf-8")]
+    texts += [index.replace("TYPE", type_.type) for type_ in assertion_types().values()]
+    lines = [line for text in texts for line in text.splitlines() if not line.startswith("//")]
+    return [f"{statement.strip()};\n" for statement in "\n".join(lines).split(";") if statement.strip()]
+
+
+def without_empty_lists(table: pa.Table) -> pa.Table:
+    """Return ``table`` with null for each list that has no text in it, which a CSV file cannot tell from none."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            table = table.set_column(
+                i, field.name, pa.chunked_array([_or_null(c) for c in table[i].chunks], field.type)
+            )
+    return table
+
+
+def _or_null(lists: pa.Array) -> pa.Array:
+    empty = pc.equal(pc.binary_length(pc.binary_join(lists, "\x1f")), 0)
+    return pc.if_else(empty, pa.scalar(None, lists.type), lists)
+
+
+def _headed(table: pa.Table, kind: NodeTable | RelationshipTable) -> pa.Table:
+    """Return ``table`` with headers, the type of relationships, and the mark."""
+    named = (
+        {"id": f"id:ID({kind.label})"}
+        if isinstance(kind, NodeTable)
+        else {
+            "start": f":START_ID({kind.start})",
+            "end": f":END_ID({kind.end})",
+        }
+    )
+    headed = without_empty_lists(table).rename_columns(
+        [named.get(field.name, f"{field.name}{_TYPES.get(field.type, '')}") for field in table.schema]
+    )
+    if isinstance(kind, RelationshipTable):
+        headed = headed.add_column(2, ":TYPE", pa.repeat(pa.scalar(kind.type), len(table)))
+    return headed.append_column(f"{MARK}:long", pa.repeat(pa.scalar(1, pa.int64()), len(table)))
+
+
+def _joined(table: pa.Table, delimiter: str) -> pa.Table:
+    for i, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [pc.binary_join(chunk, delimiter) for chunk in table[i].chunks]
+            table = table.set_column(i, field.name, pa.chunked_array(texts, pa.string()))
+    return table
+
+
+def _longest(table: pa.Table) -> int:
+    lengths = [pc.max(pc.binary_length(c)).as_py() for c in table.columns if pa.types.is_string(c.type)]
+    return max((n for n in lengths if n), default=0)
+
+
+def _write_csv(table: pa.Table, file: Path) -> None:
+    pyarrow.csv.write_csv(table, file)
+
+
+def _write_parquet(table: pa.Table, file: Path) -> None:
+    # the importer takes an array of Parquet for something else: here the lists are texts, and lists.cypher parts them
+    plain = table.rename_columns([name.removesuffix(":string[]") for name in table.column_names])
+    pq.write_table(plain, file, compression="snappy", row_group_size=122_880)
+
+
+def _name(character: str) -> str:
+    return f"U+{ord(character):04X}"

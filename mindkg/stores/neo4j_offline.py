@@ -1,0 +1,106 @@
+"""Loading a Neo4j that is stopped: with its own importer, ten times as fast as over Bolt."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from mindkg.errors import StoreError
+from mindkg.graph.neo4j_import import FORMS, arguments, array_delimiter, fingerprint, write_files
+from mindkg.graph.property_graph import expected_counts
+from mindkg.stores.base import Progress, check_counts, counts
+from mindkg.stores.neo4j import Neo4jStore, define, statement
+from mindkg.stores.neo4j_home import Neo4jHome
+from mindkg.stores.neo4j_load import Counts, check_foreign, expected_rows, holds, written_rows
+
+_DATABASE = "neo4j"
+
+
+def load_offline(
+    folder: Path, home: str | Path, *, database: str | None = None, progress: Progress | None = None
+) -> Counts:
+    """Load the graph folder ``folder`` into the stopped Neo4j in ``home`` and return what it holds by class.
+
+    The database is written anew. One that is there already is looked at first: if it holds this graph nothing is done,
+    and if it holds nodes that mindkg did not write it is left as it is (StoreError). Raises StoreError too where the
+    server runs, where the importer fails, and where the counts differ from the tables.
+    """
+    say = progress or (lambda line: None)
+    neo4j, name = Neo4jHome(home), database or _DATABASE
+    begun = neo4j.data() / f"mindkg-import-{name}"  # there from before the import until it is known to be good
+    if (neo4j.data() / "databases" / name).is_dir() and not begun.exists():
+        say("looking at the database that is there")
+        held = _held(neo4j, name, folder)
+        if held is not None:
+            say("Neo4j holds this graph already")
+            return held
+    begun.parent.mkdir(parents=True, exist_ok=True)
+    begun.touch()
+    import_files(folder, neo4j, name, say)
+    say("starting the server for constraints and counts")
+    found = _finished(neo4j, name, folder, say)
+    begun.unlink()
+    return found
+
+
+def explain_offline(folder: Path, home: str | Path, *, database: str | None = None) -> list[str]:
+    """Return what ``load_offline`` would do, a line a step."""
+    neo4j, name = Neo4jHome(home), database or _DATABASE
+    there = (neo4j.data() / "databases" / name).is_dir()
+    first = f"would replace the database {name} in {neo4j.data()}, if mindkg wrote all that is in it"
+    options = " ".join(arguments(FORMS[0], array_delimiter(folder)))
+    return [
+        first if there else f"would make the database {name} in {neo4j.data()}",
+        f"would write {sum(expected_rows(folder).values()):,} rows as CSV files, and remove them afterwards",
+        f"would run neo4j-admin database import full {name} {options}",
+        "would start the server for as long as it takes to make constraints and indexes",
+        "would compare the counts of every label and type with the tables",
+    ]
+
+
+def import_files(folder: Path, home: Neo4jHome, database: str, say: Progress) -> None:
+    """Write the files of the graph folder ``folder`` and import them; what the database held is gone then."""
+    delimiter = array_delimiter(folder)
+    with tempfile.TemporaryDirectory(prefix=".mindkg-import-", dir=home.path) as files:
+        say("writing files for the importer")
+        # not Parquet: the importer reads no lists from it
+        rows, longest = write_files(folder, Path(files), FORMS[:1], delimiter)
+        say(f"importing {sum(rows.values()):,} nodes and relationships")
+        options = [*arguments(FORMS[0], delimiter, longest), "--overwrite-destination=true"]
+        home.admin(["database", "import", "full", database, *options], Path(files))
+
+
+def _held(home: Neo4jHome, database: str, folder: Path) -> Counts | None:
+    """Return the counts of a database that holds the graph already, None where it may be replaced."""
+    with home.server(database) as address:
+        store = Neo4jStore.connect(address, database=database)
+        try:
+            check_foreign(store)
+            others = store.run(statement("load/other-nodes"))[0]["n"]
+            if others:
+                message = (
+                    f"The database has {others:,} nodes that mindkg did not write, and an import would remove them"
+                )
+                raise StoreError(
+                    message, record=str(home.path), hint="Load it online, with --uri, or another --database"
+                )
+            if not holds(store, folder, fingerprint(folder)):
+                return None
+            define(store, lambda line: None)
+            return counts(store)
+        finally:
+            store.close()
+
+
+def _finished(home: Neo4jHome, database: str, folder: Path, say: Progress) -> Counts:
+    with home.server(database) as address:
+        store = Neo4jStore.connect(address, database=database)
+        try:
+            define(store, say)
+            say("checking the counts")
+            check_counts("Neo4j", expected_rows(folder), written_rows(store, 1))
+            found = counts(store)
+            check_counts("Neo4j", expected_counts(folder), found)
+            return found
+        finally:
+            store.close()
