@@ -82,16 +82,17 @@ def run_passes(
     staging: Path,
     backend: Backend | None,
     max_error_rate: float = 0.1,
-    progress: Progress,
+    stop_at_missing: bool = False,
+    progress: Progress | None = None,
 ) -> Distilled:
     """Run the settings' passes over ``tables`` and return what the ledger then answers.
 
     ``root`` is the KB's folder; ``staging`` an empty folder for temporary files that must stay until the tables are
-    written. Without a ``backend`` nothing is sent: the same tables, settings and ledger give the same rows. Raises
-    what ``ask`` raises where a backend fails.
+    written. Without a ``backend`` nothing is sent: the same tables, settings and ledger give the same rows. With
+    ``stop_at_missing`` no pass is begun whose input is not whole yet. Raises what ``ask`` raises where a backend fails.
     """
     done: list[Done] = []
-    for stage in _stages(settings):
+    for stage in stages(settings):
         one = run_pass(
             stage,
             tables,
@@ -104,6 +105,8 @@ def run_passes(
             progress=progress,
         )
         done.append(one)
+        if stop_at_missing and one.counts.missing:
+            break
         tables = with_rows(tables, one)
     return Distilled(_tables(settings, done), {one.run.stage: asdict(one.counts) for one in done})
 
@@ -118,18 +121,19 @@ def run_pass(
     staging: Path,
     backend: Backend | None,
     max_error_rate: float = 0.1,
-    progress: Progress,
+    progress: Progress | None = None,
 ) -> Done:
     """Run one pass; see ``run_passes``. ``tables`` hold the rows of the passes before."""
     from mindkg.distill.ask import ask
 
+    report = progress or (lambda stage, rows, total: None)
     ids = subjects(stage, tables, settings).collect()
-    total = ids.count_rows() * _each(stage, settings)
-    progress(stage, 0, total)
+    total = ids.count_rows() * requests_each(stage, settings)
+    report(stage, 0, total)
     planned = Planned(
         requests(stage, tables, settings, root=root, staging=staging),
         staging / f"{stage}.planned.parquet",
-        lambda rows: progress(stage, rows, total),
+        lambda rows: report(stage, rows, total),
     )
     drawn = planned.requests()
     if backend is not None:
@@ -149,11 +153,12 @@ def with_rows(tables: Tables, done: Done) -> Tables:
     return {**tables, name: others.concat(done.rows.select(*others.column_names))}
 
 
-def _stages(settings: Settings) -> Iterator[Pass]:
+def stages(settings: Settings) -> Iterator[Pass]:
+    """Return the settings' passes in their order."""
     return (stage for stage in PASSES if stage in settings.passes)
 
 
-def _each(stage: Pass, settings: Settings) -> int:
+def requests_each(stage: Pass, settings: Settings) -> int:
     """Return how many requests a pass sends about each of its subjects."""
     return len(asked_relations(settings.relations)) * settings.samples if stage == "intentions" else 1
 
