@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 import re
 import subprocess
 import sys
@@ -40,6 +41,7 @@ class LvlmServer:
 
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
         self.port, self.process = port, process
+        self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}")
         self.address = f"http://127.0.0.1:{port}/v1"
 
     @classmethod
@@ -50,10 +52,15 @@ class LvlmServer:
         return cls(int(process.stdout.readline()), process)
 
     def stats(self) -> dict[str, Any]:
-        told: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.port}/stats").json()
+        told: dict[str, Any] = self._http.get("/stats").json()
         return told
 
+    def count(self, most: int) -> int:
+        """Return how many requests were answered; behind ``most`` answers others wait until this is called again."""
+        return int(self._http.get(f"/count/{most}").json())
+
     def stop(self) -> None:
+        self._http.close()
         self.process.kill()
         self.process.wait()
 
@@ -75,6 +82,7 @@ class _Server:
         self.attempts: Counter[str] = Counter()
         self.active = self.most = self.connections = self.requests = 0
         self.times: dict[str, list[float]] = {}
+        self.total, self.allowed = 0, math.inf
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -96,6 +104,9 @@ class _Server:
         way, path = head.split(" ", 2)[:2]
         if path == "/stats":
             return self.send(writer, 200, self.stats())
+        if path.startswith("/count/"):
+            self.allowed = int(path.removeprefix("/count/"))
+            return self.send(writer, 200, self.total)
         auth = re.search(r"(?i)\r\nauthorization: ([^\r]*)", head)
         if self.options.key and (not auth or auth[1] != f"Bearer {self.options.key}"):
             return self.send(writer, 401, {"error": {"message": f"wrong key: {auth and auth[1]}"}})
@@ -136,7 +147,10 @@ class _Server:
         if fault:
             status, _, wait = fault.partition(":")
             return self.send(writer, int(status), {"error": {"message": f"no: {auth}\nasked {text}"}}, wait)
+        while self.total >= self.allowed:
+            await asyncio.sleep(0.002)
         self.paid[text] += 1
+        self.total += 1
         return self.send(writer, 200, self.answer(body, text, picture))
 
     def answer(self, body: dict[str, Any], text: str, picture: str) -> dict[str, Any]:
