@@ -33,6 +33,8 @@ def identifier(value: object) -> str:
     >>> identifier(594451647), identifier("B00A"), identifier(None), identifier({"asin": "B00B"})
     ('0594451647', 'B00A', '', 'B00B')
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, dict):
         value = value.get("parent_asin") or value.get("asin")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -51,11 +53,15 @@ def text(value: object) -> str:
     >>> text(["Tea,", "and more."]), text(1984), text(float("nan")), text(None)
     ('Tea, and more.', '1984', '', '')
     """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple):
-        return " ".join(part for item in value if (part := text(item)))
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+    # lists in lists are no texts, and may be nested deeper than Python calls can be
+    values = value if isinstance(value, list | tuple) else [value]
+    return " ".join(part for part in map(_plain, values) if part)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else ""
 
 
 def brand(row: Row) -> str:

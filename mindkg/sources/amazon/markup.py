@@ -9,14 +9,17 @@ import pyarrow.compute as pc
 
 from mindkg.sources.text import clean, clean_column
 
-_TAGS = (
-    "a|abbr|article|aside|b|big|blockquote|body|br|button|center|code|dd|div|dl|dt|em|fieldset|font|footer|form|h[1-6]|"
-    "head|header|hr|html|i|iframe|img|input|label|li|link|main|meta|nav|noscript|object|ol|option|p|param|pre|s|script|"
-    "section|select|small|span|strike|strong|style|sub|sup|svg|table|tbody|td|textarea|tfoot|th|thead|tr|tt|u|ul|video"
+_INLINE = "a|abbr|b|big|code|em|font|i|s|small|span|strike|strong|sub|sup|tt|u"
+_BLOCK = (
+    "article|aside|blockquote|body|br|button|center|dd|div|dl|dt|fieldset|footer|form|h[1-6]|head|header|hr|html|iframe|"
+    "img|input|label|li|link|main|meta|nav|noscript|object|ol|option|p|param|pre|script|section|select|style|svg|table|"
+    "tbody|td|textarea|tfoot|th|thead|tr|ul|video"
 )
 _PICTURE = re.compile(r"""<img\b[^<>]*\balt\s*=\s*(?:"([^"]*)"|'([^']*)')[^<>]*>""", re.IGNORECASE)
 _HIDDEN = re.compile(r"<(script|style)\b[^>]*>.*?(?:</\1\s*>|$)|<!--.*?(?:-->|$)", re.IGNORECASE)
-_TAG = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+# inside a word a tag that only marks letters stands between no words
+_MARK = re.compile(rf"</?(?:{_INLINE})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_BREAK = re.compile(rf"</?(?:{_BLOCK})(?:\s[^<>]*)?/?>", re.IGNORECASE)
 
 _CODE = r"\.getTime\(|\bfunction\s*\w*\(|(^|\s)var \w+ ?=|(^|[\s}])[.#][\w-]+\{[\w-]+:"
 
@@ -31,7 +34,8 @@ def without_markup(text: str) -> str:
     """
     while True:
         found = _HIDDEN.sub(" ", clean(text))
-        found = clean(_TAG.sub(" ", _PICTURE.sub(lambda m: f" {m[1] or m[2] or ''} ", found)))
+        found = _PICTURE.sub(lambda m: f" {m[1] or m[2] or ''} ", found)
+        found = clean(_BREAK.sub(" ", _MARK.sub("", found)))
         if found == text:
             return found
         text = found
