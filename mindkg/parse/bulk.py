@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
 from mindkg.engine import daft, processes
-from mindkg.parse.intention import parse_intention
+from mindkg.parse.intention import fields
 from mindkg.parse.verdict import parse_verdict
 
 BATCH: Final = 4_000
@@ -80,19 +81,11 @@ def _intentions(
     relations: Literal["stated", "asked"] = "stated",
 ) -> pa.Array:
     found = [
-        parse_intention(text or "", relation, (a or "", b or ""), relations)
+        fields(text or "", relation, (a or "", b or ""), relations)
         for text, relation, a, b in zip(texts, asked, titles_a, titles_b, strict=True)
     ]
-    columns = (
-        [p.status for p in found],
-        [p.reason for p in found],
-        [p.relation for p in found],
-        [p.stated for p in found],
-        [p.canonical for p in found],
-        [p.start for p in found],
-        [p.end for p in found],
-    )
-    return _struct(columns, _INTENTION)
+    status, reason, relation, stated, _, canonical, start, end = zip(*found, strict=True) if found else ((),) * 8
+    return _struct((status, reason, relation, stated, canonical, start, end), _INTENTION)
 
 
 def _verdicts(texts: list[str | None]) -> pa.Array:
@@ -100,6 +93,10 @@ def _verdicts(texts: list[str | None]) -> pa.Array:
     return _struct(([p.verdict for p in found], [p.reason for p in found]), _VERDICT)
 
 
-def _struct(columns: tuple[list[Any], ...], struct: pa.StructType) -> pa.Array:
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, struct, strict=True)]
-    return pa.StructArray.from_arrays(arrays, fields=list(struct))
+def _struct(columns: tuple[Sequence[Any], ...], struct: pa.StructType) -> pa.Array:
+    # by Daft, since pa.array loads pandas where it is installed, which takes a worker longer than 4,000 texts
+    series = (
+        daft.Series.from_pylist(list(values), dtype=daft.DataType.from_arrow_type(field.type))
+        for values, field in zip(columns, struct, strict=True)
+    )
+    return pa.StructArray.from_arrays([one.to_arrow() for one in series], names=struct.names)

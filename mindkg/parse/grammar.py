@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
+from mindkg.parse.result import Stated
 from mindkg.parse.wordings import folded_pattern, source
 from mindkg.vocabulary import relations
 
@@ -17,13 +19,16 @@ _ADVERB = (
 )
 _BE = r"(?:are|is|was|were|be|been|being|have been|has been|had been)"
 _MODAL = r"(?:may|might|would|will|should|must|tend to|seem to|appear to|happen to|are likely to|are able to be)"
-AUX = folded_pattern(rf"(?:(?:{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)|\Z))*")
+# "are" and "both" are the most frequent by far
+_AUX = rf"(?:(?:are(?! likely to be| able to be)|both|{_MODAL}|{_BE}|{_ADVERB}|,)(?:\s+|(?=,)|\Z))*"
+AUX = folded_pattern(_AUX)
 # the same without adverbs: "highly compatible" is a tail as a whole
 PLAIN_AUX = folded_pattern(rf"(?:(?:{_MODAL}|{_BE}|both|all|each|also|indeed|thus|in fact)(?:\s+|\Z))*")
-NEGATION = folded_pattern(
-    r"\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are"
-    r"|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b",
+_NEGATION = (
+    r"(?:\s*(?:not|never|n['’]t|cannot|can['’]t|neither|no longer|hardly|barely)\b|(?:are"
+    r"|is|do|does|can|could|was|were|would|will|should)n['’]t\b|(?:do|does|did)\s+not\b)"
 )
+NEGATION = folded_pattern(_NEGATION)
 
 _VERB_AHEAD = (
     r"(?=\s+(?:(?:\w+ly|both|all|each|also|often)\s+)*(?:are|is|was|were|can|could|may"
@@ -87,38 +92,25 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
-    """Alternatives by the small letter that they begin with, since trying them all takes most of the time.
+class Grammar:
+    """The wordings of ontology/relations.ttl as patterns of ``folded`` text, by the kind of subject they need.
 
-    ``others`` may begin with anything and come last.
+    The last group that a match has set is named as its wording in ``wordings``. ``they`` is what most answers say:
+    "they", auxiliaries and a wording at once; it sets the group ``negated`` where a negation follows.
     """
 
-    by_letter: dict[str, re.Pattern[str]]
-    others: re.Pattern[str]
-
-    def match(self, text: str, start: int, stop: int) -> re.Match[str] | None:
-        """Return the first alternative that matches at ``start``."""
-        bucket = self.by_letter.get(text[start : start + 1].lower())
-        found = bucket.match(text, start, stop) if bucket else None
-        return found or self.others.match(text, start, stop)
-
-
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """The wordings of ontology/relations.ttl as patterns, by the kind of subject they need."""
-
-    products: Buckets
-    person: Buckets
+    products: re.Pattern[str]
+    person: re.Pattern[str]
+    they: re.Pattern[str]
     wordings: dict[str, Wording]
     starts: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """What the front of a sentence states: the relation, how, and where the tail begins; ``general``: by a slot."""
 
     relation: str
-    stated: str
+    stated: Stated
     tail: int
     general: bool = False
 
@@ -164,29 +156,20 @@ def grammar() -> Grammar:
                     words = words[3:]
                 if words:
                     states.setdefault((kind, words), ([], []))[where].append(r.name)
-    groups: dict[str, list[tuple[str, str]]] = {"products": [], "person": []}
+    # the longest first, but behind all others those that begin with what may lack, which is any word
+    order = sorted(states.items(), key=lambda s: (_ANY_FRONT.match(s[0][1]) is not None, -len(s[0][1])))
+    groups: dict[str, list[str]] = {"products": [], "person": []}
     wordings: dict[str, Wording] = {}
-    for n, ((kind, words), (always, asked)) in enumerate(sorted(states.items(), key=lambda s: -len(s[0][1]))):
-        groups[kind].append((_letters(words), f"(?P<w{n}>{source(words)})"))
+    for n, ((kind, words), (always, asked)) in enumerate(order):
+        # the group is empty and stands last, so that the engine sees with which letter the alternative begins
+        groups[kind].append(f"{source(words)}(?P<w{n}>)")
         wordings[f"w{n}"] = Wording(tuple(always), tuple(asked))
-    return Grammar(_buckets(groups["products"]), _buckets(groups["person"]), wordings, frozenset(starts))
+    products, person = (rf"(?:{'|'.join(groups[kind])})(?![\w-])" for kind in ("products", "person"))
+    they = rf"they\s(?!{_NEGATION})(?>{_AUX})(?!{_NEGATION}){products}(?:(?={_NEGATION})(?P<negated>))?"
+    return Grammar(folded_pattern(products), folded_pattern(person), folded_pattern(they), wordings, frozenset(starts))
 
 
-def _letters(words: str) -> str:
-    """Return the letters that ``words`` may begin with, or nothing where that may be any."""
-    group = re.match(r"\(([^()]*)\)(\??)", words)
-    if group is None:
-        return words[0]
-    return "" if group.group(2) else "".join(sorted({one[0] for one in group.group(1).split("|")}))
-
-
-def _buckets(found: list[tuple[str, str]]) -> Buckets:
-    def either(alternatives: list[str]) -> re.Pattern[str]:
-        return re.compile("(?:" + "|".join(alternatives or ["(?!)"]) + r")(?![\w-])", re.I)
-
-    known = {letter for letters, _ in found for letter in letters}
-    by_letter = {letter: either([one for letters, one in found if letter in letters]) for letter in sorted(known)}
-    return Buckets(by_letter, either([one for letters, one in found if not letters]))
+_ANY_FRONT = re.compile(r"\([^()]*\)\?")
 
 
 @cache

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from mindkg.parse.wordings import table
 
-_CHUNK = re.compile(
-    r"(?:(?!(?:of|for|in|to|with|from|by|on|at|that|which|who|whose|as|than|because|since|when|while|if|so|but|among|across|within|into|during|between|without|under|about|around|like|such|enough"
-    r"|designed|used|made|worn|found|are|is|can|could|will|would|have|has|making|featuring|known|intended|meant|suited|created|inspired|sold|produced|manufactured|based|given|aimed|geared|through|toward|towards|regardless|where|often)\b)"
-    r"[\w'’.&/$#%+\"-]+(?:\s+|(?=[^\w\s]|$)))+",
-    re.I,
+# one word of a phrase; those in front of which a phrase ends are told by the letters that it begins with
+_ITEM = re.compile(r"(?=[\w'’.&/$#%+\"-])(\w*+)[\w'’.&/$#%+\"-]*+\s*")
+_ENDS = (
+    "of for in to with from by on at that which who whose as than because since when while if so but among "
+    "across within into during between without under about around like such enough designed used made worn "
+    "found are is can could will would have has making featuring known intended meant suited created "
+    "inspired sold produced manufactured based given aimed geared through toward towards regardless where "
+    "often"
 )
+_ENDS_PHRASE = frozenset(_ENDS.split())
 _DETERMINER = re.compile(
     r"(?:a|an|the|his|her|their|its|some|two|one|several|many|different\s+\w+|various|pieces?|examples|types|kinds|forms)\b",
     re.I,
@@ -34,9 +38,10 @@ def words(name: str) -> frozenset[str]:
 @cache
 def adjective_ending() -> re.Pattern[str]:
     """Return the pattern of words whose ending gives an adjective away."""
-    return re.compile(rf"\w{{2,}}(?:{'|'.join(table()['words']['adjective_suffix'].split())})$", re.I)
+    return re.compile(rf"\w{{2}}(?:{'|'.join(table()['words']['adjective_suffix'].split())})$")
 
 
+@lru_cache(maxsize=4096)
 def is_adjective(word: str) -> bool:
     """Say whether ``word`` is an adjective, from the list and from its ending."""
     low = word.lower().strip(".")
@@ -51,16 +56,26 @@ _COMMA = re.compile(
 )
 
 
+def _phrase_end(text: str, start: int) -> int:
+    """Return where the words that stand at ``start`` end, up to a preposition, a verb or a mark."""
+    while item := _ITEM.match(text, start):
+        if item.group(1).lower() in _ENDS_PHRASE:
+            break
+        start = item.end()
+    return start
+
+
 def _item_behind(text: str, at: int) -> Literal["noun"] | None:
     """Say that the adjective that ends at ``at`` begins a list before a noun ("warm, light shoes")."""
     comma = _COMMA.match(text, at)
-    item = _CHUNK.match(text, comma.end()) if comma else None
-    if item is None or _DETERMINER.match(item.group()):
+    start = comma.end() if comma else at
+    end = _phrase_end(text, start) if comma else at
+    if end == start or _DETERMINER.match(text[start:end]):
         return None
-    found = item.group().split()
+    found = text[start:end].split()
     if is_adjective(found[-1].rstrip(".\"'’")):
-        return _item_behind(text, item.end())
-    return "noun" if len(found) > 1 and adjective_phrase(text, item.start()) == "noun" else None
+        return _item_behind(text, end)
+    return "noun" if len(found) > 1 and adjective_phrase(text, start) == "noun" else None
 
 
 def adjective_phrase(text: str, start: int) -> Literal["noun", "adjective", "other"]:
@@ -69,22 +84,24 @@ def adjective_phrase(text: str, start: int) -> Literal["noun", "adjective", "oth
     >>> [adjective_phrase(t, 0) for t in ("stylish and light.", "stylish hats for men", "inspired by", "a hit")]
     ['adjective', 'noun', 'other', 'noun']
     """
-    found = _CHUNK.match(text, start)
-    if found is None:
+    end = _phrase_end(text, start)
+    if end == start:
         return "other"
     if _DETERMINER.match(text, start):
         return "noun"
-    chunk = re.sub(r"\s+(?:and|or)$", "", found.group().strip()).split()
+    chunk = text[start:end].split()
+    if len(chunk) > 1 and chunk[-1] in ("and", "or"):
+        chunk.pop()
     # "watches suitable for men": the noun stands before its adjective
     if len(chunk) > 1 and chunk[-1].lower() in words("elaborating_adjective") and _PLURAL.search(chunk[-2]):
         chunk = chunk[:-1]
     last = chunk[-1].rstrip(".\"'’")
     if is_adjective(last):
-        return _item_behind(text, found.end()) or "adjective"
+        return _item_behind(text, end) or "adjective"
     if last.lower() in words("mass_noun") or _PLURAL.search(last) or last[:1].isupper() or last[-1:].isdigit():
         return "noun"
     if _VERBAL.match(chunk[0]) or _VERBAL.match(last):
         return "other"
     if len(chunk) == 1 or chunk[-2].lower() in ("and", "or", "very", "highly", "more", "most", "so", "quite"):
-        return _item_behind(text, found.end()) or "adjective"
+        return _item_behind(text, end) or "adjective"
     return "noun"

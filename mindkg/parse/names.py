@@ -59,5 +59,5 @@ def keeps_capital(word: str) -> bool:
 
 def is_brand(text: str) -> bool:
     """Say whether ``text`` begins with a name that is a word as well (Apple): the capital tells them apart."""
-    first = _CAPITAL.match(text)
+    first = _CAPITAL.match(text) if text[:1].isupper() else None
     return first is not None and first.group().lower() in words("name")

@@ -7,10 +7,9 @@ from functools import cache
 
 from mindkg.parse import grammar as g
 from mindkg.parse.lexicon import adjective_phrase
-from mindkg.parse.wordings import either, folded, source, table
+from mindkg.parse.wordings import either, folded, folded_pattern, source, table
 
 _LEAD = re.compile(r"[\s\"'“‘”’.:;,!*_…–—-]*")
-_AFTER = re.compile(r"[\s\"'“‘:,…]*(?:[–—-]\s+)?")
 _COLON = r"\s*(?:\([^()\n]{0,40}\)\s*)?(?:[:：]|(?=\n)|\.\.+)"
 _FINITE = re.compile(
     r"\b(?P<relative>who|that|which|where|when|whose|what|how|why|if|as|while)\b|(?<![\w-])(?:is"
@@ -92,20 +91,28 @@ def preamble() -> re.Pattern[str]:
 
 # an opening like these holds no boilerplate, unless one of the words below stands in it
 _PLAIN = re.compile(r"(?:they|both|someone|the\s+(?:person|buyer|customer|consumer|two|user|shopper))\s", re.I)
-_KEYWORDS = ("buy", "bought", "purchas", "inten", "motiv", "reason", "rationale", "goal", "idea", "answer", "shopping")
 
 
 def _holds_keyword(sentence: str) -> bool:
     low = sentence.lower()
-    for word in _KEYWORDS:  # noqa: SIM110 - half the time of any()
-        if word in low:
-            return True
-    return False
+    return (
+        "buy" in low or "bought" in low or "purchas" in low or "inten" in low or "motiv" in low or "reason" in low
+    ) or (
+        "rationale" in low or "goal" in low or "idea" in low or "answer" in low or "shopping" in low
+    )  # fmt: skip - written out, since a loop takes twice as long
+
+
+# the connector and the subject that stand behind most boilerplate
+_THAT = re.compile(rf"\s+that\s+(?={_PLAIN.pattern})")
 
 
 def strip_front(text: str, start: int, stop: int, *, found: bool = False) -> tuple[int, bool]:
     """Return where the intention begins behind all boilerplate, and whether there was any."""
     at = start
+    if found and (usual := _THAT.match(text, start, stop)):
+        at = usual.end()
+        if not _holds_keyword(text[at:stop]):
+            return at, True
     while at < stop:
         lead = _LEAD.match(text, at)
         at = min(lead.end(), stop) if lead else at
@@ -125,41 +132,42 @@ def strip_front(text: str, start: int, stop: int, *, found: bool = False) -> tup
 
 def opening(text: str, start: int, stop: int, asked: str) -> g.Opening | None:
     """Return the relation that the sentence ``text[start:stop]`` states, or None where it states none."""
-    at: int | None = start
+    at = start
     best = None
     low = folded(text)
-    while at is not None and at < stop:
+    while at < stop:
         found = _once(text, low, at, stop, asked)
         if found is None or (best is not None and found.relation != best.relation):
             break
         best = found
-        at = _repeated(text, found.tail, stop)
+        again = _AGAIN.match(low, found.tail, stop)
+        if again is None:
+            break
+        at = _repeated(text, again.end(), stop)
     return best
 
 
 _SUBJECT = re.compile(r"(?:they|the person)\b", re.I)
-_AGAIN = re.compile(
-    r"(?:they|the\s(?:person|potential|possible|co-?buy\w*|intention|reason)|a\spotential|co-?buy\w*|potential"
-    r"|intention|because|since|personx|people|these|both)\b",
-    re.I,
+_AGAIN = folded_pattern(
+    r"[\s\"'“‘:,…]*(?:[–—-]\s+)?(?=(?:they|the\s(?:person|potential|possible|co-?buy\w*|intention|reason)"
+    r"|a\spotential|co-?buy\w*|potential|intention|because|since|personx|people|these|both)\b)"
 )
 
 
-def _repeated(text: str, at: int, stop: int) -> int | None:
-    """Return where another boilerplate or subject begins right behind a prefix, or None."""
-    lead = _AFTER.match(text, at)
-    at = lead.end() if lead else at
-    if _AGAIN.match(text, at, stop) is None:
-        return None
+def _repeated(text: str, at: int, stop: int) -> int:
+    """Return where another boilerplate or subject begins right behind a prefix, or ``stop``."""
     behind, found = strip_front(text, at, stop)
     if found:
         return behind
-    return at if _SUBJECT.match(text, at, stop) else None
+    return at if _SUBJECT.match(text, at, stop) else stop
 
 
 def _once(text: str, low: str, start: int, stop: int, asked: str) -> g.Opening | None:
+    usual = g.grammar().they.match(low, start)
+    if usual is not None and usual.end() <= stop and usual.lastgroup != "negated":
+        return _stated(usual, asked)
     # "they" and "both" may stand for products and for buyers, "the person" only for a buyer
-    if not _EITHER.match(text, start):
+    if not _EITHER.match(low, start):
         return _of_person(low, start, stop, asked) or _of_products(text, low, start, stop, asked)
     found = _of_products(text, low, start, stop, asked)
     if found is None or found.general:
@@ -196,7 +204,7 @@ _SAYS = re.compile(
     r"|person|consumers?|people|someone)\b",
     re.I,
 )
-_EITHER = re.compile(r"(?:they|both|these|those|each|all)\b", re.I)
+_EITHER = re.compile(r"(?:they|both|these|those|each|all)\b")
 
 
 def _products(text: str, low: str, subject: re.Match[str], stop: int, asked: str) -> g.Opening | None:

@@ -42,13 +42,28 @@ _OPENER = re.compile(
 )
 
 
+# a sentence of plain signs that ends behind a word that is no abbreviation, as most do; it holds nothing that
+# ``clean`` changes but double spaces
+_PLAIN = re.compile(
+    r"[ \"$%'()+,\-/0-9:;=@A-Z^a-z]*+(?:(?<=[a-z]{4})(?<!approx)(?<!tbsp)|(?<=[a-z]{3})(?<!nos|vol|fig|art|mod|ser)"
+    rf"(?=\.{_OPENER.pattern}))\.(?= [A-Z])"
+)
+
+
+def plain_end(text: str, start: int, titles: Sequence[str] = ()) -> int:
+    """Return where the sentence that goes on at ``start`` ends, if no mark stands before and all is clean, else 0."""
+    plain = _PLAIN.match(text)
+    if plain is None or plain.end() <= start or "  " in plain.group():
+        return 0
+    return 0 if _in_title(text, start, plain.end() - 1, titles) else plain.end()
+
+
 def sentence_end(text: str, start: int, titles: Sequence[str] = ()) -> tuple[int, bool]:
     """Return where the sentence that begins at ``start`` ends (behind its mark), and whether a mark ends it.
 
     >>> sentence_end("made in the U.S. Polo style. The watch", 0)
     (28, True)
     """
-    inside = _title_spans(text, start, titles) if titles else ()
     for match in (_ASCII_MARK if text.isascii() else _MARK).finditer(text, start):
         begin, end = match.span()
         mark = match.group()
@@ -56,7 +71,7 @@ def sentence_end(text: str, start: int, titles: Sequence[str] = ()) -> tuple[int
             return begin, True
         if mark in "。！？":
             return end, True
-        if inside and any(a < begin < b - 1 for a, b in inside):
+        if _in_title(text, start, begin, titles):
             continue
         behind = _NEXT.match(text, end)
         if behind is None:
@@ -87,12 +102,11 @@ def _name_goes_on(text: str, back: int, end: int) -> bool:
     return bool(_NAME_MARK.search(text[back:end])) and not _OPENER.match(text, end)
 
 
-def _title_spans(text: str, start: int, titles: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    spans = []
+def _in_title(text: str, start: int, at: int, titles: Sequence[str]) -> bool:
+    """Say whether the mark at ``at`` stands inside the name of a product, behind ``start``; its last mark does not."""
     for title in titles:
-        if len(title) > 3 and ("." in title or "!" in title or "?" in title):
-            at = text.find(title, start)
-            while at >= 0:
-                spans.append((at, at + len(title)))
-                at = text.find(title, at + 1)
-    return tuple(spans)
+        if len(title) > 3 and text[at] in title and ("." in title or "!" in title or "?" in title):
+            first, last = max(start, at - len(title) + 2), at + len(title) - 1
+            if title in text[first:last]:
+                return True
+    return False

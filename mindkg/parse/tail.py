@@ -256,6 +256,7 @@ def _opened(text: str, closing: str) -> bool:
 
 
 _STRAIGHT = str.maketrans({"“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'"})
+_THE_NAME = re.compile(r"the\s+[A-Z]")
 _LEADING = re.compile(r"(?:an?|the)\s+(?=\S)", re.I)
 
 
@@ -270,14 +271,15 @@ def canonical(tail: str, *, clause: bool, named: bool = False) -> str:
     text = tail if tail.isascii() else unicodedata.normalize("NFC", tail).translate(_STRAIGHT)
     if not clause and text[:1] in "aAtT":
         # a capital behind "the" belongs to a name
-        named = named or re.match(r"the\s+[A-Z]", text) is not None
+        named = named or _THE_NAME.match(text) is not None
         while m := _LEADING.match(text):
             text = text[m.end() :]
             if not (text[:2].lower() == "a " or text[:3].lower() == "an " or text[:4].lower() == "the "):
                 break
-    word = _WORD.match(text)
-    if word and text[0].isupper() and not named and not _is_name(text, word.group(), word.end()):
-        text = text[0].lower() + text[1:]
+    if text[:1].isupper() and not named:
+        word = _WORD.match(text)
+        if word and not _is_name(text, word.group(), word.end()):
+            text = text[0].lower() + text[1:]
     return text
 
 
