@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from mindkg.distill.settings import PASSES, Settings, asked_relations
+from mindkg.distill.settings import PASSES, Pass, Settings, asked_relations
+from mindkg.errors import InputError
 from mindkg.pipeline import Built, run_locked
 from mindkg.stages import Progress, distillations, ledger, scan, tables_of
-from mindkg.storage import KBDirectory
+from mindkg.storage import KBDirectory, write_json
 
 if TYPE_CHECKING:
     import daft
     import pyarrow as pa
 
     from mindkg.distill.backends import Backend
+    from mindkg.distill.calibration import Method, Report
+    from mindkg.distill.ledger import Ledger
 
 _EXTENT: Final = ("relations", "samples")
 
@@ -25,13 +28,13 @@ _EXTENT: Final = ("relations", "samples")
 class Distillation:
     """What a distillation did: the settings as they were used, counts by pass, and the build behind it.
 
-    The counts of a pass are ``planned`` = ``answered`` + ``failed`` + ``missing`` requests. ``built`` is None where
-    nothing was sent (a dry run).
+    The counts of a pass are ``planned`` = ``answered`` + ``failed`` + ``missing`` requests; ``unasked`` products, pairs
+    or generations lack what a request needs.
     """
 
     settings: Settings
     counts: Mapping[str, Mapping[str, int]]
-    built: Built | None
+    built: Built
 
 
 def distill(
@@ -43,6 +46,7 @@ def distill(
     passes: Sequence[str] = PASSES,
     relations: Sequence[str] = (),
     max_error_rate: float = 0.1,
+    workers: int | None = None,
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
     options: Mapping[str, Any] | None = None,
@@ -52,8 +56,9 @@ def distill(
 
     ``backend`` is a URL, ``local:MODEL``, ``replay:FILE`` or a Backend; ``options`` are those of its class.
     ``relations`` are those to ask for (all by default); ``asked`` are further fields of ``Settings``. Only what the
-    ledger does not hold is sent, so a call that was interrupted goes on where it stopped. Raises MindKGError where more
-    than ``max_error_rate`` of the requests fail.
+    ledger does not hold is sent, so a call that was interrupted goes on where it stopped. On Ray (``use_runner``)
+    ``workers`` of the cluster ask side by side, one a node by default. Raises MindKGError where more than
+    ``max_error_rate`` of the requests fail.
     """
     from mindkg.distill.backends import open_backend
     from mindkg.distill.passes import run_passes
@@ -65,23 +70,42 @@ def distill(
     try:
         settings = settings_for(opened.model, opened.revision, passes, relations, **asked)
         settings = _mode(settings, opened, tell)
-        with directory.writing(), directory.scratch() as staging, ledger(directory) as answers:
-            tables = tables_to_ask(directory)
+        with directory.writing(), directory.scratch() as staging:
+            asking, answers = _asking(opened, backend, directory, workers, options or {})
             made = run_passes(
-                tables,
+                tables_to_ask(directory),
                 settings,
                 root=directory.path,
                 ledger=answers,
                 staging=staging,
-                backend=opened,
+                backend=asking,
                 max_error_rate=max_error_rate,
                 progress=report,
             )
             answers.compact()
+            answers.close()
             built = run_locked(directory, {"distill": _with(settings, directory)}, progress=progress)
             return Distillation(settings, made.counts, built)
     finally:
         opened.close()
+
+
+def _asking(
+    opened: Backend, address: str | Backend, kb: KBDirectory, workers: int | None, options: Mapping[str, Any]
+) -> tuple[Backend, Ledger]:
+    """Return who asks and where the answers are: this process, or workers of the cluster that Daft runs on."""
+    from mindkg.distill.backends.spread import SpreadBackend, WrittenLedger
+    from mindkg.distill.ledger import Ledger
+    from mindkg.engine import nodes, runner
+
+    folder = kb.path / "ledger"
+    if runner() == "native" or not isinstance(address, str):
+        return opened, Ledger(folder)
+    concurrency = options.get("concurrency", 16)
+    many = SpreadBackend(
+        opened, address, folder, workers=workers or nodes(), concurrency=concurrency, options=options
+    )  # fmt: skip
+    return many, WrittenLedger(folder)
 
 
 def write_batch(
@@ -107,9 +131,83 @@ def write_batch(
     with BatchWriter(file, model, revision) as writer:
         with directory.writing(), directory.scratch() as staging, ledger(directory) as answers:
             run_passes(
-                tables_to_ask(directory), settings, root=directory.path, ledger=answers, staging=staging, backend=writer
+                tables_to_ask(directory),
+                settings,
+                root=directory.path,
+                ledger=answers,
+                staging=staging,
+                backend=writer,
+                progress=lambda stage, rows, total: None,
             )
         return writer.lines
+
+
+def dry_run(
+    kb: str | Path,
+    backend: str | None = None,
+    *,
+    model: str | None = None,
+    revision: str = "",
+    passes: Sequence[str] = PASSES,
+    relations: Sequence[str] = (),
+    **asked: Any,
+) -> pa.Table:
+    """Return how many requests a distillation would send in each pass, and about how many tokens; nothing is sent.
+
+    Columns are those of ``mindkg.distill.estimate.SCHEMA``. Give the ``model``, which is part of every request's key,
+    or the ``backend`` that knows it.
+    """
+    from mindkg.distill import estimate
+    from mindkg.distill.backends import open_backend
+
+    if model is None:
+        if backend is None:
+            raise InputError("which answers are there depends on the model", hint="Give --model or --backend")
+        opened = open_backend(backend, model, revision)
+        model, revision = opened.model, opened.revision
+        opened.close()
+    directory = KBDirectory(kb)
+    settings = settings_for(model, revision, passes, relations, **asked)
+    directory.open_manifest()
+    with directory.writing(), directory.scratch() as staging, ledger(directory) as answers:
+        return estimate.dry_run(
+            tables_to_ask(directory), settings, root=directory.path, ledger=answers, staging=staging
+        )
+
+
+def calibrate(
+    kb: str | Path, labels: str | Path, *, method: Method = "isotonic", progress: Progress | None = None
+) -> tuple[Report, Built]:
+    """Fit the filter's scores of ``kb`` to ``labels`` that people gave, apply it, and return its report.
+
+    ``labels`` is a CSV (``mindkg.distill.labels.read_labels``), ``method`` ``isotonic`` or ``platt``. The report goes
+    to ``KB/calibration.json``; calibrated scores take the place of the filter's own in the table verdicts. Raises
+    InputError where the KB has no scores or the labels do not do.
+    """
+    from mindkg.distill.calibration import calibrate as fit
+    from mindkg.distill.labels import read_labels
+    from mindkg.distill.passes import run_passes
+
+    directory, report = KBDirectory(kb), progress or (lambda stage, rows, total: None)
+    known = distillations(directory.open_manifest().options)
+    scored = [one for one in known if "filter" in one.passes and one.filter_mode == "score"]
+    if not scored:
+        hint = "Distill with the filter in mode score first"
+        raise InputError("the KB has no scores of the filter", record=str(kb), hint=hint)
+    last = replace(scored[-1], calibration=None)
+    with directory.writing():
+        with directory.scratch() as staging, ledger(directory) as answers:
+            tables = tables_to_ask(directory)
+            made = run_passes(
+                tables, last, root=directory.path, ledger=answers, staging=staging, backend=None, progress=report
+            )
+            told = read_labels(Path(labels), made.tables["verdicts"], tables["generations"])
+        calibration, quality = fit(told.scores, told.labels.tolist(), method)
+        found = {"labels": str(labels), "settings": last.to_json(), **quality.to_json(), "rejects": list(told.rejects)}
+        write_json(directory.path / "calibration.json", found)
+        options = [replace(one, calibration=calibration) if one is scored[-1] else one for one in known]
+        built = run_locked(directory, {"distill": [one.to_json() for one in options]}, progress=progress)
+        return quality, built
 
 
 def paid(kb: str | Path, *, price_in: float | None = None, price_out: float | None = None) -> pa.Table:
@@ -129,14 +227,14 @@ def settings_for(model: str, revision: str, passes: Sequence[str], relations: Se
     return Settings(
         model,
         revision,
-        passes=tuple(sorted(set(passes), key=_place)),  # type: ignore[arg-type] # checked by Settings
+        passes=cast("tuple[Pass, ...]", tuple(sorted(set(passes), key=_place))),
         relations=asked_relations(tuple(relations)),
         **asked,
     )
 
 
 def _place(name: str) -> int:
-    return PASSES.index(name) if name in PASSES else len(PASSES)  # type: ignore[arg-type]
+    return list[str](PASSES).index(name) if name in PASSES else len(PASSES)
 
 
 def tables_to_ask(kb: KBDirectory) -> dict[str, daft.DataFrame]:
@@ -164,7 +262,7 @@ def _with(settings: Settings, kb: KBDirectory) -> list[dict[str, Any]]:
 
 
 def _alike(one: Settings, other: Settings) -> bool:
-    names = [field.name for field in fields(Settings) if field.name not in _EXTENT]
+    names = [field.name for field in fields(Settings) if field.name not in (*_EXTENT, "calibration")]
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mindkg.errors import InputError
 
 # Daft reports its import to a server unless this is set before; Ray and the hub the same when they are used
 for _name, _value in {
@@ -25,7 +28,43 @@ from daft.functions import when  # noqa: E402
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["daft", "from_arrow", "processes", "read_parquet", "to_arrow", "when"]
+__all__ = [
+    "RUNNERS",
+    "daft",
+    "from_arrow",
+    "nodes",
+    "processes",
+    "read_parquet",
+    "runner",
+    "to_arrow",
+    "use_runner",
+    "when",
+]
+
+RUNNERS = ("native", "ray")
+"""Where Daft's work runs: in this process and its workers, or on a Ray cluster."""
+
+
+def use_runner(name: str, address: str | None = None) -> None:
+    """Let all work of this process run on ``name`` of ``RUNNERS``; to be said before any work is done.
+
+    ``address`` is that of a Ray cluster (``ray://HOST:PORT`` or ``auto``); without one Ray is started on this machine.
+    Raises InputError for another name, or where Ray is not installed or not reached.
+    """
+    if name not in RUNNERS:
+        raise InputError(f"there is no runner {name!r}", hint=f"Runners: {', '.join(RUNNERS)}")
+    if name == "native":
+        if address:
+            raise InputError("the native runner has no address", hint="Say --runner ray too")
+        daft.set_runner_native()
+        return
+    if find_spec("ray") is None:
+        raise InputError("the runner ray needs Ray", hint='Install it with: pip install "mindkg[ray]"')
+    try:
+        daft.set_runner_ray(address, noop_if_initialized=True)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise InputError(f"the Ray cluster is not reached: {said}", record=address) from error
 
 
 def processes() -> int:
@@ -50,3 +89,17 @@ def from_arrow(table: pa.Table) -> daft.DataFrame:
 def to_arrow(frame: daft.DataFrame, schema: pa.Schema) -> pa.Table:
     """Return the rows of ``frame`` as an Arrow table of exactly ``schema``."""
     return frame.select(*schema.names).to_arrow().cast(schema)
+
+
+def runner() -> str:
+    """Return where work runs: a name of ``RUNNERS``."""
+    return str(daft.get_or_infer_runner_type())
+
+
+def nodes() -> int:
+    """Return on how many machines work runs: the nodes of the Ray cluster, 1 for the native runner."""
+    if runner() != "ray":
+        return 1
+    import ray
+
+    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]

@@ -14,3 +14,16 @@ IncludeFiltered = Annotated[
     bool, typer.Option("--include-filtered", help="With the assertions that the filter refused.")
 ]
 Rows = Annotated[Format, typer.Option("--format", help="How the rows are written.")]
+Runner = Annotated[str, typer.Option(help="Where the work runs: native (this machine) or ray (a cluster).")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="Address of the Ray cluster; without it Ray starts on this machine.", show_default=False),
+]
+
+
+def use_runner(name: str, address: str | None) -> None:
+    """Let Daft run where the user says; the native runner needs no word."""
+    if name != "native" or address:
+        from mindkg import engine
+
+        engine.use_runner(name, address)

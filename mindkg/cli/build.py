@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindkg.cli.arguments import KB, Rows
+from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, use_runner
 from mindkg.cli.output import Format, console, say, stages, write_rows
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def build(
     load: Annotated[
         list[str] | None, typer.Option(help="Load this engine too: ladybug or oxigraph.", show_default=False)
     ] = None,
+    runner: Runner = "native",
+    ray_address: RayAddress = None,
 ) -> None:
     """Build a KB from what a model said about pairs of products: the main job.
 
@@ -70,6 +72,7 @@ def build(
 
     for engine in load or ():
         engine_class(engine)
+    use_runner(runner, ray_address)
     with stages() as progress:
         built = pipeline.build(
             sources or (),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mindkg.cli.arguments import KB, Rows
+from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, use_runner
 from mindkg.cli.build import report_build
 from mindkg.cli.output import Format, say, stages, write_rows
 
 if TYPE_CHECKING:
+    from mindkg.distill.calibration import Method
     from mindkg.distillation import Distillation
 
 
@@ -51,6 +52,8 @@ def ingest(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="So many products in all.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Which products are drawn.")] = 0,
+    runner: Runner = "native",
+    ray_address: RayAddress = None,
 ) -> None:
     """Make products and co-buys of Amazon Review files of 2014, 2018 or 2023: the beginning of a KB.
 
@@ -58,6 +61,7 @@ def ingest(
     """
     from mindkg import pipeline
 
+    use_runner(runner, ray_address)
     with stages() as progress:
         built = pipeline.ingest(
             metadata,
@@ -155,6 +159,16 @@ def distill(
     read_batch: Annotated[
         Path | None, typer.Option(help="Take in the results of a batch service.", show_default=False)
     ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="Fit the filter's scores to these labels (CSV) instead of asking.", show_default=False),
+    ] = None,
+    method: Annotated[str, typer.Option(help="How they are fitted: isotonic or platt.")] = "isotonic",
+    runner: Runner = "native",
+    ray_address: RayAddress = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Workers of the cluster that ask (default: one a node).", show_default=False)
+    ] = None,
     format: Rows = Format.table,
 ) -> None:
     """Ask a vision-language model why each pair is bought, in three passes, paying for each answer once.
@@ -164,7 +178,11 @@ def distill(
     """
     from mindkg import distillation
 
-    asked = {
+    use_runner(runner, ray_address)
+    if calibrate:
+        _calibrate(kb, calibrate, method)
+        return
+    asked: dict[str, Any] = {
         "passes": _words(passes),
         "relations": _words(relations or ""),
         "filter_mode": filter_mode,
@@ -191,12 +209,26 @@ def distill(
             model=model,
             revision=revision,
             max_error_rate=max_error_rate,
+            workers=workers,
             options=options,
             say=say,
             progress=progress,
             **asked,
         )
     _report(done)
+
+
+def _calibrate(kb: Path, labels: Path, method: str) -> None:
+    from mindkg import distillation
+
+    with stages() as progress:
+        report, built = distillation.calibrate(kb, labels, method=cast("Method", method), progress=progress)
+    say(
+        f"{report.n:,} labels ({report.yes:,} yes): Brier score {report.before.brier:.4f} before, "
+        f"{report.after.brier:.4f} after; calibration error {report.before.error:.4f} before, "
+        f"{report.after.error:.4f} after ({report.folds}-fold cross-validation)"
+    )
+    report_build(built)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -218,7 +250,7 @@ def _report(done: Distillation) -> None:
     for name, n in done.counts.items():
         say(
             f"{name}: {n['planned']:,} requests = {n['answered']:,} answered + {n['failed']:,} failed "
-            f"+ {n['missing']:,} not asked"
+            f"+ {n['missing']:,} not asked; {n['unasked']:,} lack what is needed"
         )
     report_build(done.built)
 
