@@ -1,6 +1,6 @@
-"""A real HTTP server of pictures that behaves as badly as asked: ``python picture_server.py`` prints its port.
+"""A real server of pictures that behaves as badly as asked: ``python picture_server.py [KEY CERTIFICATE]``.
 
-It counts what it is asked; ``/stats`` tells the counts as JSON.
+It prints its port and counts what it is asked; ``/stats`` tells the counts as JSON.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import gzip
 import json
 import random
+import ssl
 import struct
 import subprocess
 import sys
@@ -197,8 +198,12 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def main() -> None:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+async def main(*certificate: str) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if certificate else None
+    if context:
+        key, chain = certificate
+        context.load_cert_chain(chain, key)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -222,9 +227,9 @@ class PictureServer:
 
 
 @contextmanager
-def running() -> Iterator[PictureServer]:
-    """Run the server in a process of its own until the block ends."""
-    process = subprocess.Popen([sys.executable, str(Path(__file__))], stdout=subprocess.PIPE, text=True)
+def running(*certificate: str) -> Iterator[PictureServer]:
+    """Run the server, with the files of a key and its certificate over TLS, in a process of its own."""
+    process = subprocess.Popen([sys.executable, str(Path(__file__)), *certificate], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
         yield PictureServer(int(process.stdout.readline()))
@@ -234,4 +239,4 @@ def running() -> Iterator[PictureServer]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:]))

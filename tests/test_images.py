@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from PIL import Image
 
 from mindkg.engine import daft, from_arrow, to_arrow
 from mindkg.errors import InputError, StorageError
-from mindkg.images import Fetched, addresses, digest, fetch_images, image_tables, web
+from mindkg.images import Fetched, addresses, count_pictures, digest, fetch_images, image_tables, web
 from mindkg.schema import TABLES
 from mindkg.storage import KBDirectory
 
@@ -184,6 +185,7 @@ def test_each_url_is_asked_for_once(tmp_path):
     with running() as server:
         same = [server.url("ok/same")] * 3
         told: list[int] = []
+        assert count_pictures(products(*same, None, f" {same[0]}", server.url("gzip"))) == 2
         fetched = fetch(tmp_path, *same, None, "", "  ", f" {same[0]} ", server.url("gzip"), progress=told.append)
         assert (fetched.products, fetched.pictures, fetched.ok) == (5, 2, 2)
         again = fetch(tmp_path, *same, progress=told.append)
@@ -354,6 +356,21 @@ def test_every_address_of_a_host_is_checked(tmp_path, monkeypatch, server):
 def test_a_host_with_a_dead_address_is_reached_by_another(tmp_path, monkeypatch, server):
     looked_up(monkeypatch, ["127.0.0.99", "127.0.0.1"])
     assert fetch(tmp_path, server.url("ok/second", "pictures.test"), retries=0).ok == 1
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
+def test_certificates_are_checked_against_the_name(tmp_path, monkeypatch):
+    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
+    make = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2 -subj /CN=localhost"
+    files = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    subprocess.run([*make.split(), *files], check=True, capture_output=True)
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    with running(key, certificate) as server:
+        images = [f"https://{host}:{server.port}/ok/1" for host in ("localhost", "127.0.0.1")]
+        fetch(tmp_path, *images, retries=0)
+    found = rows(tmp_path, *images)
+    assert found[images[0]]["status"] == "ok"
+    assert "certificate is not valid for '127.0.0.1'" in str(found[images[1]]["reason"])
 
 
 def test_a_full_disk_stops_it(tmp_path, server):

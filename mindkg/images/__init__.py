@@ -13,7 +13,7 @@ from mindkg.images.tables import Pictured
 if TYPE_CHECKING:
     from mindkg.engine import daft
 
-__all__ = ["VERSION", "Fetched", "Pictured", "digest", "fetch_images", "image_tables"]
+__all__ = ["VERSION", "Fetched", "Pictured", "count_pictures", "digest", "fetch_images", "image_tables"]
 
 VERSION: Final = 1
 """Raised when the same products and the same log would give other tables than before."""
@@ -59,6 +59,13 @@ def fetch_images(
         raise InputError("there is no such folder of pictures", record=str(base))
     job = Job(Path(root).absolute(), folder, manners, max_pixels, progress or (lambda pictures: None))
     return fetch(products, job)
+
+
+def count_pictures(products: daft.DataFrame) -> int:
+    """Return how many different pictures ``products`` have: what ``progress`` of a whole fetch adds up to."""
+    from mindkg.images.log import named
+
+    return named(products).select("name").distinct().count_rows()
 
 
 def image_tables(products: daft.DataFrame, root: Path, staging: Path) -> Pictured:
