@@ -105,12 +105,17 @@ class Neo4jStore:
 
     def run(self, text: str, **parameters: Any) -> list[dict[str, Any]]:
         """Return the rows of one statement, which may write; it is not tried again."""
-        with _in_one_line(self.address), self._session() as session:
+        with _in_one_line(self.address), self._opened().session(database=self.database) as session:
             return [dict(record) for record in session.run(text, parameters)]
+
+    def databases(self) -> list[dict[str, Any]]:
+        """Return the databases that the user sees: name, access (read-only or not), whether it is the home database."""
+        with _in_one_line(self.address), self._opened().session(database="system") as session:
+            return [dict(record) for record in session.run(statement("databases"))]
 
     def write(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
         """Return what ``work`` does in a transaction that is tried again after errors that pass."""
-        with _in_one_line(self.address), self._session() as session:
+        with _in_one_line(self.address), self._opened().session(database=self.database) as session:
             return session.execute_write(_stopped_by_memory(work))
 
     def close(self) -> None:
@@ -118,9 +123,6 @@ class Neo4jStore:
         if self._driver is not None:
             self._driver.close()
             self._driver = None
-
-    def _session(self) -> neo4j.Session:
-        return self._opened().session(database=self.database)
 
     def _opened(self) -> neo4j.Driver:
         if self._driver is None:

@@ -236,7 +236,7 @@ def _remove_stale(store: Neo4jStore, load: int, say: Progress) -> None:
 def _check_writable(store: Neo4jStore) -> None:
     """Raise StoreError where the database is not there or read-only: the driver would try for a minute."""
     try:
-        found = store.run(statement("databases"))
+        found = store.databases()
     except StoreError:
         return  # the user may not list databases; the first write says what is wrong
     named = [row for row in found if (row["name"] == store.database if store.database else row["home"])]
