@@ -153,7 +153,7 @@ def _cross_validated(scores: Floats, truth: npt.NDArray[np.bool_], method: Metho
     folds = min(FOLDS, int(groups.max()) + 1)
     if folds < 2:
         raise InputError("all labelled scores are the same", hint="There is nothing to calibrate")
-    split = _sklearn("model_selection").StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    split = _sklearn("model_selection").GroupKFold(folds, shuffle=True, random_state=0)
     made = np.empty(len(scores))
     for fitted, held_out in split.split(scores, truth, groups):
         made[held_out] = _fit(scores[fitted], truth[fitted], method).apply(scores[held_out])
