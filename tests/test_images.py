@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,12 +18,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from conftest import ROOT
 from picture_server import PictureServer, png, running
 from PIL import Image
 
 from mindkg.engine import daft, from_arrow, to_arrow
 from mindkg.errors import InputError, StorageError
 from mindkg.images import Fetched, addresses, count_pictures, digest, fetch_images, image_tables, web
+from mindkg.knowledge_base import KnowledgeBase
 from mindkg.schema import TABLES
 from mindkg.storage import KBDirectory
 
@@ -383,6 +386,20 @@ def test_a_full_disk_stops_it(tmp_path, server):
     for n in range(256):
         (tmp_path / "images" / f"{n:02x}").unlink()
     assert fetch(tmp_path, *images).ok == 30
+
+
+def test_the_commands_of_the_page_run(tmp_path):
+    [block] = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "images.md").read_text("utf-8"), re.M | re.S)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "mug.png").write_bytes(png(4, 4))
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = ["sh", "-e", "-c", block]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "2 pictures = 0 known + 1 fetched + 1 failed + 0 left" in done.stderr
+    found = KnowledgeBase.open(tmp_path / "kb").table("images").to_pylist()
+    assert [row["status"] for row in found] == ["ok", "failed"]
+    assert (tmp_path / "kb" / found[0]["path"]).read_bytes() == png(4, 4)
 
 
 def test_inside_a_running_loop(tmp_path, server):

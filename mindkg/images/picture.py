@@ -137,7 +137,7 @@ def is_stored(path: Path, size: int) -> bool:
     """Return whether a file of ``size`` bytes lies at ``path``."""
     try:
         return os.stat(path).st_size == size  # noqa: PTH116 - asked once for each known picture, and twice as fast
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
