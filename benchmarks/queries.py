@@ -21,9 +21,10 @@ ENGINES: Final = ("ladybug", "oxigraph")
 
 def answers(kb: Path, timeout: float, say: Callable[[str], None]) -> Iterator[Answer]:
     """Yield each query with what both engines took; one that takes longer than ``timeout`` seconds is stopped."""
+    from mindkg.knowledge_base import KnowledgeBase
     from mindkg.queries import catalogue
 
-    known = busiest(kb)
+    known = busiest(KnowledgeBase.open(kb).graph())
     for name, query in catalogue().items():
         say(f"query {name}")
         values = _values(query, known)
@@ -31,11 +32,8 @@ def answers(kb: Path, timeout: float, say: Callable[[str], None]) -> Iterator[An
         yield Answer(name, *took)
 
 
-def busiest(kb: Path) -> dict[str, str]:
-    """Return an id for each kind of node: the one that most rows name."""
-    from mindkg.knowledge_base import KnowledgeBase
-
-    folder = KnowledgeBase.open(kb).graph()
+def busiest(folder: Path) -> dict[str, str]:
+    """Return an id for each kind of node of the graph folder ``folder``: the one that most rows name."""
 
     def column(table: str, *names: str) -> pa.ChunkedArray:
         read = pq.read_table(folder / f"{table}.parquet", columns=list(names))

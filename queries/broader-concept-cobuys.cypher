@@ -6,6 +6,8 @@
 //+ column: product_b, string
 //+ column: intentions, integer
 MATCH (:Concept {id: $concept})<-[:HAS_ANCESTOR]-(:Concept)<-[:HAS_CONCEPT]-(i:Intention)
+// an intention has many concepts below one: go on from each intention once
+WITH DISTINCT i
 MATCH (i)<-[r]-(b:CoBuy)
 WITH b, count(DISTINCT i.id) AS intentions
 MATCH (p:Product)<-[:HAS_PRODUCT]-(b)-[:HAS_PRODUCT]->(q:Product)

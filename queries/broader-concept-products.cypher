@@ -5,6 +5,8 @@
 //+ column: title, string
 //+ column: intentions, integer
 MATCH (:Concept {id: $concept})<-[:HAS_ANCESTOR]-(:Concept)<-[:HAS_CONCEPT]-(i:Intention)
+// an intention has many concepts below one: go on from each intention once
+WITH DISTINCT i
 MATCH (i)<-[r]-(:CoBuy)-[:HAS_PRODUCT]->(p:Product)
 RETURN p.id AS product, p.title AS title, count(DISTINCT i.id) AS intentions
 ORDER BY intentions DESC, product

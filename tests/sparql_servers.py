@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
@@ -55,6 +56,13 @@ class Server:
                 self.stop()
                 raise RuntimeError(f"no server: {(self.home / 'server.log').read_text()[-2000:]}")
             time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """Kill it at once."""
@@ -103,20 +111,34 @@ def need_java() -> None:
         pytest.skip(message)
 
 
+@pytest.fixture(scope="session")
+def fuseki_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Fuseki that runs for the whole session."""
+    with fuseki(tmp_path_factory.mktemp("fuseki")) as server:
+        yield server.address
+
+
+@pytest.fixture(scope="session")
+def oxigraph_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an Oxigraph server that runs for the whole session."""
+    with oxigraph(tmp_path_factory.mktemp("oxigraph")) as server:
+        yield server.address
+
+
 @pytest.fixture(scope="session", params=["fuseki", "oxigraph"])
-def sparql_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def sparql_server(request: pytest.FixtureRequest) -> str:
     """The address of a server that runs for the whole session: each of ours, or that of SPARQL_ENDPOINT."""
     given = os.environ.get("SPARQL_ENDPOINT")
-    if given:
-        if request.param != "fuseki":
-            pytest.skip("SPARQL_ENDPOINT is used instead")
-        yield given
-        return
-    place = tmp_path_factory.mktemp("sparql")
-    server = fuseki(place) if request.param == "fuseki" else oxigraph(place)
-    server.start()
-    yield server.address
-    server.stop()
+    if given and request.param != "fuseki":
+        pytest.skip("SPARQL_ENDPOINT is used instead")
+    return given or str(request.getfixturevalue(f"{request.param}_server"))
+
+
+@pytest.fixture(scope="session")
+def sparql_addresses(request: pytest.FixtureRequest) -> list[str]:
+    """The addresses of all of them."""
+    given = os.environ.get("SPARQL_ENDPOINT")
+    return [given] if given else [request.getfixturevalue(f"{kind}_server") for kind in ("fuseki", "oxigraph")]
 
 
 @pytest.fixture

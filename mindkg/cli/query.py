@@ -1,4 +1,4 @@
-"""The verbs that ask: query, queries, sparql, cypher."""
+"""The verbs that ask: query, queries, sparql, cypher; and serve, which lets other programs ask."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mindkg.cli import serve
 from mindkg.cli.arguments import KB, IncludeFiltered, Rows
 from mindkg.cli.output import Format, console, say, write_rows
 
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Example: `mindkg cypher kb 'MATCH (c:Concept) WHERE c.label = $label RETURN c.vague' -p label=cable`"
     )(cypher)
+    serve.register(app)
 
 
 def query(

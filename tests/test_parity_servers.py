@@ -1,0 +1,70 @@
+"""The catalogue gives the same rows on real servers as in the embedded engines, for graphs as users have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from graph_maker import make_graph
+from kb_equality import SAMPLE
+
+import mindkg
+from benchmarks.parity import same_rows
+from benchmarks.queries import busiest
+from mindkg.knowledge_base import KnowledgeBase
+from mindkg.stores import load_store, open_remote, open_store
+from mindkg.stores.base import ENGINES, Store
+from mindkg.stores.neo4j_load import load_online
+from mindkg.stores.sparql import load_sparql
+
+pytest_plugins = ["neo4j_server", "sparql_servers"]
+pytestmark = pytest.mark.xdist_group("neo4j")
+
+
+@dataclass
+class World:
+    """A graph folder and the stores that hold it, the embedded ones first."""
+
+    folder: Path
+    stores: dict[str, Store]
+
+
+def _graph(name: str, place: Path, request: pytest.FixtureRequest) -> Path:
+    """Return the graph folder called ``name``: random and full of odd characters, or of a KB."""
+    if name == "odd":
+        return make_graph(place / "graph", seed=11, n=40)
+    if name == "large":
+        return make_graph(place / "graph", seed=12, n=1_000, nasty=False)
+    source, isa = SAMPLE, None
+    if name == "intentionqa":
+        data: Path = request.getfixturevalue("real_data")
+        source, isa = data / "intentionqa" / "QA_fullInfo_task1_byRelation.jsonl.gz", data / "isa" / "hearst_isa.tsv.gz"
+    mindkg.build([source], place / "kb", isa=isa)
+    return KnowledgeBase.open(place / "kb").graph()
+
+
+@pytest.fixture(scope="module", params=["odd", "sample", "intentionqa", "large"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    place = tmp_path_factory.mktemp("world")
+    folder = _graph(str(request.param), place, request)
+    stores: dict[str, Store] = {}
+    for engine in ENGINES:
+        load_store(engine, folder, place / engine)
+        stores[engine] = open_store(engine, place / engine)
+    for address in (*request.getfixturevalue("sparql_addresses"), request.getfixturevalue("neo4j_server")):
+        if address.startswith("http"):
+            load_sparql(folder, address, graph="https://example.org/parity")
+            stores[address] = open_remote(address, graph="https://example.org/parity")
+        else:
+            load_online(folder, address)
+            stores[address] = open_remote(address)
+    yield World(folder, stores)
+    for store in stores.values():
+        store.close()
+
+
+def test_every_query_gives_the_same_rows(world: World) -> None:
+    assert len(world.stores) >= 4
+    assert same_rows(world.folder, world.stores, busiest(world.folder)) == []

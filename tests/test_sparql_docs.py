@@ -1,0 +1,122 @@
+"""What docs/sparql.md shows runs, on real servers; and serve starts, answers and ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from conftest import ROOT
+
+import mindkg
+from mindkg.errors import StoreError
+from mindkg.knowledge_base import KnowledgeBase
+from mindkg.stores import open_remote, serve
+from mindkg.stores.base import counts
+
+if TYPE_CHECKING:
+    from sparql_servers import Server
+
+pytest_plugins = ["sparql_servers"]
+pytestmark = pytest.mark.xdist_group("sparql")
+
+PAGE = (ROOT / "docs" / "sparql.md").read_text("utf-8")
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
+ELSEWHERE = ("pip ", "docker ", "java ")
+"""How the commands begin that make a machine ready: other tests look at what they name."""
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the project's examples and the KB of its sample, as the page's reader has it."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    mindkg.build([ROOT / "examples" / "sample.csv"], folder / "kb")
+    return folder
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
+
+
+def served(workplace: Path, port: str) -> subprocess.Popen[str]:
+    command = [str(BIN / "mindkg"), "serve", "kb", "--port", port]
+    return subprocess.Popen(command, cwd=workplace, env=ENVIRONMENT, stdout=-1, stderr=-1, text=True)
+
+
+def test_every_command_runs_and_shows_something(workplace: Path, start: Callable[..., Server]) -> None:
+    fuseki, serving = start("fuseki").address, served(workplace, "0")
+    assert serving.stdout is not None
+    oxigraph = serving.stdout.readline().strip().removesuffix("/query")
+    places = {"http://127.0.0.1:3030/kb": fuseki, "http://127.0.0.1:7878": oxigraph}
+    try:
+        commands = [line for block in blocks("sh") for line in block.splitlines()]
+        own = [c for c in commands if not c.startswith(ELSEWHERE) and c != "mindkg serve kb"]
+        assert len(own) >= 10 and len(commands) - len(own) == 4
+        for command in [*own, *(shlex.join([sys.executable, "-c", code]) for code in blocks("python"))]:
+            for shown, real in places.items():
+                command = command.replace(shown, real)
+            done = subprocess.run(command, shell=True, cwd=workplace, env=ENVIRONMENT, capture_output=True, text=True)
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
+            assert done.stdout.strip() or command.startswith("mindkg build"), f"{command} shows nothing"
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_answers_shows_an_example_and_ends(workplace: Path, number: signal.Signals) -> None:
+    process = served(workplace, "0")
+    assert process.stdout is not None and process.stderr is not None
+    address = process.stdout.readline().strip()
+    with KnowledgeBase.open(workplace / "kb") as kb:
+        assert counts(open_remote(address)) == kb.load("oxigraph")
+    assert httpx.post(address.replace("/query", "/update"), data={"update": "CLEAR ALL"}).status_code == 403
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0 and said.rstrip().endswith("stopped")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+    example = said[said.index("curl") : said.index("stopped")]
+    assert address in example and "skos:Concept" in example
+    assert "Ctrl-C" in said
+
+
+def test_serve_says_what_lacks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with KnowledgeBase.open(workplace / "kb") as kb:
+        place = kb.store("oxigraph").place  # type: ignore[attr-defined]
+    with serve.serving(place, port=0) as (address, _):
+        assert counts(open_remote(address))["Product"]
+        port = int(address.rpartition(":")[2])
+        with pytest.raises(StoreError, match=f"The port {port} cannot be used"), serve.serving(place, port=port):
+            pass
+    with pytest.raises(StoreError, match="does not start"), serve.serving(workplace, port=0):
+        pass
+    monkeypatch.setattr(serve, "distribution", _missing)
+    with pytest.raises(StoreError, match=r"pip install \"mindkg\[serve\]\""), serve.serving(place, port=0):
+        pass
+
+
+def _missing(name: str) -> None:
+    raise serve.PackageNotFoundError(name)
+
+
+def test_the_compose_file_starts_the_server_that_the_tests_use() -> None:
+    import sparql_servers
+
+    text = (ROOT / "examples" / "fuseki" / "compose.yaml").read_text("utf-8")
+    assert f"jena-fuseki-server:{sparql_servers.FUSEKI} " in text
+    assert text.count(f"jena-fuseki-server-{sparql_servers.FUSEKI}.jar") == 2
+    (options,) = re.findall(r"\.jar (--port 3030 --update --tdb2 --loc=kb /kb)$", text, re.M)
+    (shown,) = re.findall(r"^java -jar \S+ --localhost (.*)$", PAGE, re.M)
+    assert shown == options.replace("--loc=kb", "--loc=kb-data")
+    assert '"127.0.0.1:3030:3030"' in text
