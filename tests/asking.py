@@ -34,7 +34,7 @@ class Asking:
 
     def __init__(self, address: str, folder: Path, number: int, limit: int | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["asking"])
+        context.set_forkserver_preload(["mindkg.distill.ask", "mindkg.distill.backends.openai", "filelock"])
         self._told, telling = context.Pipe(duplex=False)
         self.process: BaseProcess = context.Process(target=_ask, args=(address, folder, number, limit, telling))
         self.process.start()
