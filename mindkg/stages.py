@@ -255,6 +255,7 @@ def _link_key(job: Job, records: Records) -> str:
 
 
 def _run_link(job: Job, key: str, records: Records) -> StageRecord:
+    from mindkg.link.behind import with_context
     from mindkg.link.isa import open_isa
     from mindkg.link.tables import link_tables
 
@@ -266,7 +267,7 @@ def _run_link(job: Job, key: str, records: Records) -> StageRecord:
     )
     intentions = records["parse"].tables["intentions"]
     linked = link_tables(
-        scan(job.kb, intentions).select("intention_id", "text"),
+        with_context(_scanned(job, records)),
         table,
         top_k=options["top_k"],
         vague=own_vague(options["vague"]),

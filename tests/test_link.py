@@ -19,8 +19,10 @@ from mindkg.engine import daft, from_arrow
 from mindkg.errors import InputError
 from mindkg.link import hypernyms as hierarchy
 from mindkg.link import ranking, tables
+from mindkg.link.behind import with_context
 from mindkg.link.isa import IsaTable, open_isa
 from mindkg.link.phrases import candidates, chunker
+from mindkg.link.steps import Steps
 from mindkg.link.tables import link_tables, link_texts
 from mindkg.link.words import vague_concepts
 from mindkg.schema import KEYS, TABLES
@@ -62,8 +64,8 @@ def frame(texts: list[str]) -> daft.DataFrame:
     return from_arrow(pa.table({"intention_id": [f"i{n:04d}" for n in range(len(texts))], "text": texts}))
 
 
-def best(text: str, isa: IsaTable) -> list[tuple[str, str]]:
-    return [(m.surface, m.concept) for m in link_texts([text], isa)[0]]
+def best(text: str, isa: IsaTable, **steps: bool) -> list[tuple[str, str]]:
+    return [(m.surface, m.concept) for m in link_texts([text], isa, steps=Steps(**steps))[0]]
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,11 @@ def test_phrases(text: str, phrases: list[str]) -> None:
 
 
 def test_longest_phrase_is_linked_and_its_parts_are_not(isa: IsaTable) -> None:
-    assert best("USB extension cables", isa) == [("USB extension cables", "connector")]
+    whole = "USB extension cables"
+    assert best(whole, isa) == [(whole, "cable"), (whole, "connector")]
     assert best("a long extension cable", isa) == [("extension cable", "cable")]
-    assert best("braided HDMI cable", isa)[0] == ("cable", "accessory")
+    assert {surface for surface, _ in best("braided HDMI cable", isa)} == {"cable", "braided HDMI cable"}
+    assert set(best("a cable", isa)) == {("cable", "accessory"), ("cable", "device")}
 
 
 def test_plural_that_is_its_own_word_is_not_the_singular(isa: IsaTable) -> None:
@@ -85,19 +89,20 @@ def test_plural_that_is_its_own_word_is_not_the_singular(isa: IsaTable) -> None:
     assert best("two necklaces", isa)[0][0] == "necklaces"
 
 
-def test_vague_concepts_come_last_and_the_list_can_be_replaced(isa: IsaTable) -> None:
+def test_vague_concepts_are_not_linked_and_the_list_can_be_replaced(isa: IsaTable) -> None:
     (mentions,) = link_texts(["necklace"], isa)
-    assert [m.concept for m in mentions] == ["jewelry", "ornament", "item"]
-    (mentions,) = link_texts(["necklace"], isa, vague=["jew*", "ornament"])
-    assert mentions[0].concept == "item"
-    made = link_tables(frame(["necklace"]), isa, vague=["jewelry"]).tables["concepts"].to_pylist()
-    assert {r["concept"] for r in made if r["vague"]} == {"jewelry"}
+    assert [m.concept for m in mentions] == ["jewelry"]
+    assert best("item", isa) == []
+    (mentions,) = link_texts(["necklace"], isa, vague=["jew*", "*ment"])
+    assert [m.concept for m in mentions] == ["item"]
+    made = link_tables(frame(["necklace"]), isa, vague=["jewelry"], steps=Steps(vague=False)).tables["concepts"]
+    assert {r["concept"] for r in made.to_pylist() if r["vague"]} == {"jewelry"}
 
 
 def test_vague_labels_are_folded_and_the_numbers_are_checked(isa: IsaTable) -> None:
     texts = frame(["necklace", "cable"])
-    made = link_tables(texts, isa, vague=["  Jewelry ", "ACC*"]).tables["concepts"].to_pylist()
-    assert {r["concept"] for r in made if r["vague"]} == {"jewelry", "accessory"}
+    made = link_tables(texts, isa, vague=["  Jewelry ", "ACC*"]).tables["mentions"]["concept"].to_pylist()
+    assert made and not {"jewelry", "accessory"} & set(made)
     assert not any(r["vague"] for r in link_tables(texts, isa, vague=[]).tables["concepts"].to_pylist())
     for wrong in ({"top_k": 0}, {"parents": -1}, {"levels": -1}, {"least": 0}, {"vague": "jewelry"}):
         with pytest.raises(InputError):
@@ -117,14 +122,17 @@ def test_parents_and_levels_bound_the_hierarchy(isa: IsaTable) -> None:
     assert edges(levels=0) == edges(parents=0) == []
     one = edges(parents=1)
     assert set(one) <= set(every) and len({low for low, _ in one}) == len(one)
-    assert set(edges(levels=1)) <= set(edges(levels=2)) == set(every)
+    # one step up sees no cycle of accessory and ornament, so both of its edges may stand
+    assert len({low for low, _ in edges(levels=1)}) <= 4 and set(edges(levels=2)) == set(every)
 
 
 def test_noise_stays_out_where_only_vague_concepts_are_known_well(tmp_path: Path) -> None:
     rows = [("item", "gift", 50), ("insult", "gift", 2), *(("item", f"thing {n}", 3) for n in range(12))]
     (tmp_path / "isa.tsv").write_text("".join(f"{c}\t{e}\t{n}\n" for c, e, n in rows))
     own = open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
-    assert best("gift", own) == [("gift", "item")]
+    assert best("gift", own) == []
+    (mentions,) = link_texts(["gift"], own, steps=Steps(vague=False))
+    assert [m.concept for m in mentions] == ["item"]
 
 
 def test_stop_heads_and_verbs_make_no_mention(tmp_path: Path) -> None:
@@ -142,6 +150,59 @@ def test_each_phrase_keeps_its_best_concept_among_the_top(isa: IsaTable) -> None
     (mentions,) = link_texts(["cable, necklace and kitchen"], isa, top_k=3)
     assert {m.surface for m in mentions} == {"cable", "necklace", "kitchen"}
     assert [m.rank for m in mentions] == [1, 2, 3]
+
+
+def test_phrase_names_its_class_except_where_the_table_knows_better(tmp_path: Path) -> None:
+    path = tmp_path / "isa.tsv"
+    path.write_text("tool\tsearch engine\t30\nvehicle\tengine\t4\nengine\tdiesel\t5\nring\tband\t3\njewelry\tring\t9\n")
+    own = open_isa(path, cache=tmp_path / "cache")
+    assert best("a search engine", own) == [("search engine", "tool")]
+    assert best("a car engine", own)[0] == ("car engine", "engine")
+    assert [m.typicality for m in link_texts(["a car engine"], own)[0]] == [1.0, 1.0]
+    assert best("a shiny ring", own) == [("ring", "jewelry")]
+    assert best("a gold ring", own, heads=False) == [("ring", "jewelry")]
+
+
+def test_relation_and_titles_choose_the_sense(tmp_path: Path) -> None:
+    rows = [("device", "tablet", 50), ("medicine", "tablet", 50), ("activity", "golf", 20), ("fabric", "golf", 20)]
+    rows += [("medicine", "aspirin", 9), ("device", "laptop", 9)]
+    (tmp_path / "isa.tsv").write_text("".join(f"{c}\t{e}\t{n}\n" for c, e, n in rows))
+    own = open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
+
+    def first(text: str, **known: list[str]) -> str:
+        return link_texts([text], own, steps=Steps(classes=False, witness=False, factors=False), **known)[0][0].concept
+
+    assert first("a tablet", titles=["Aspirin, aspirin, 20 pieces"]) == "medicine"
+    assert first("a tablet", titles=["Laptop sleeve for any laptop"]) == "device"
+    assert first("golf", relations=["usedFor"]) == "activity"
+    assert first("golf", relations=["madeOf"]) == "fabric"
+    with pytest.raises(InputError):
+        link_texts(["golf"], own, titles=[])
+
+
+def test_context_comes_from_the_first_assertion() -> None:
+    tables = {
+        "intentions": [{"intention_id": i, "text": i} for i in ("x", "y", "z")],
+        "assertions": [
+            {"assertion_id": "a2", "intention_id": "x", "relation": "isA", "cobuy_id": "c2"},
+            {"assertion_id": "a1", "intention_id": "x", "relation": "usedFor", "cobuy_id": "c1"},
+            {"assertion_id": "a3", "intention_id": "y", "relation": "can", "cobuy_id": "c2"},
+        ],
+        "cobuys": [
+            {"cobuy_id": "c1", "product_a": "p1", "product_b": "p2"},
+            {"cobuy_id": "c2", "product_a": "p2", "product_b": "p3"},
+        ],
+        "products": [
+            {"product_id": "p1", "title": "Cup", "category": ["Home", "Kitchen"]},
+            {"product_id": "p2", "title": None, "category": []},
+        ],
+    }
+    made = with_context({name: daft.from_pylist(rows) for name, rows in tables.items()}).to_pylist()
+    assert [(r["intention_id"], r["relation"], (r["titles"] or "").split()) for r in made] == [
+        ("x", "usedFor", ["Cup", "Home", "Kitchen"]),
+        ("y", "can", []),
+        ("z", None, []),
+    ]
 
 
 def test_scores_are_the_formulas(isa: IsaTable) -> None:
@@ -177,9 +238,11 @@ def test_mentions_of_random_tables(tmp_path: Path, rows: dict[tuple[str, str], i
     for mention in mentions:
         assert written[mention.start : mention.end] == mention.surface
         instance = mention.surface.lower().removesuffix("s")
+        if " " in instance and (mention.concept, instance) not in rows:
+            assert instance.endswith(mention.concept) and mention.typicality == 1
+            continue
         assert mention.typicality == pytest.approx(rows[mention.concept, instance] / totals[instance])
-    order = [(m.concept in vague_concepts(), -m.rep, m.concept) for m in mentions]
-    assert order == sorted(order)
+    assert not {m.concept for m in mentions} & vague_concepts()
     assert [m.rank for m in mentions] == list(range(1, len(mentions) + 1))
     assert len({m.concept for m in mentions}) == len(mentions) <= 5
 
@@ -295,7 +358,7 @@ def test_first_of_each_keeps_the_order() -> None:
 
 def test_data_files_are_there_and_say_why() -> None:
     assert all(path.is_file() for path in link.DATA_FILES)
-    for name in ("vague.tsv", "stops.tsv"):
+    for name in ("vague.tsv", "stops.tsv", "concepts.tsv", "relations.tsv"):
         lines = [line for line in (Path(link.__file__).parent / name).read_text().splitlines() if line[:2] != "# "]
         assert all(line.split("\t")[-1] for line in lines)
         labels = [tuple(line.split("\t")[:-1]) for line in lines]
@@ -307,11 +370,12 @@ def test_data_files_are_there_and_say_why() -> None:
     [
         ("a pair of running shoes", {"shoe", "footwear", "footgear"}),
         ("necklace", {"jewelry", "jewellery", "adornment"}),
-        ("USB cable", {"conductor"}),
+        ("USB cable", {"cable"}),
         ("wristwatch", {"watch", "timepiece"}),
         ("a charger", {"device"}),
         ("spare battery", {"electrical device"}),
-        ("wireless mouse", {"electronic device"}),
+        ("wireless mouse", {"mouse"}),
+        ("mouse", {"electronic device"}),
         ("cables", {"conductor"}),
         ("shoes", {"footwear"}),
     ],
@@ -331,4 +395,4 @@ def test_real_intentions_have_no_vague_or_absurd_concept_on_top(real_data: Path,
     top = Counter(mentions[0].concept for mentions in found if mentions)
     frequent = {concept for concept, _ in top.most_common(30)}
     assert not frequent & {"item", "thing", "product", "organization", "band", "god", "factor", "object", "riser pipe"}
-    assert sum(map(bool, found)) > 0.5 * len(texts)
+    assert sum(map(bool, found)) > 0.4 * len(texts)

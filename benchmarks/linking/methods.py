@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 from benchmarks.linking.labels import Item
 from mindkg.link.isa import IsaTable
 from mindkg.link.phrases import candidates, chunker
-from mindkg.link.ranking import p_concept, p_instance, rep
+from mindkg.link.scores import p_concept, p_instance, rep
+from mindkg.link.steps import ALL, Steps
 from mindkg.link.tables import link_texts
 
 KEPT: Final = 5
@@ -28,9 +29,16 @@ Links = list[list[Link]]
 Spans = list[tuple[int, int, str]]
 
 
-def linker(items: Sequence[Item], isa: IsaTable) -> Links:
+def linker(items: Sequence[Item], isa: IsaTable, steps: Steps = ALL) -> Links:
     """The project's linker."""
-    found = link_texts([item.text for item in items], isa, top_k=KEPT)
+    found = link_texts(
+        [item.text for item in items],
+        isa,
+        relations=[item.relation for item in items],
+        titles=[" ".join(item.titles) for item in items],
+        top_k=KEPT,
+        steps=steps,
+    )
     return [[Link(m.start, m.end, m.concept) for m in mentions] for mentions in found]
 
 
@@ -77,7 +85,7 @@ def _scored(
                 value = score(row["count"], row["total"], totals[row["concept"]])
                 order = (-len(form.split()), -value) if longest_first else (0, -value)
                 scored.append((*order, row["concept"], Link(start, end, row["concept"])))
-        best = {link.concept: link for *_, link in reversed(sorted(scored))}
+        best = {link.concept: link for *_, link in sorted(scored, reverse=True)}
         ranked = sorted(scored)
         found.append([link for *_, link in ranked if best[link.concept] is link][:KEPT])
     return found

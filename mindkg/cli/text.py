@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from mindkg.cli.output import say
+
+_PRODUCTS: Final = ("titles", "title_a", "title_b", "category")
+"""What a line can say of its products."""
 
 _Lines = Annotated[Path, typer.Argument(help="JSON lines, .gz and .zst too; - reads stdin.", show_default=False)]
 
@@ -53,7 +56,7 @@ def _parsed(line: bytes, place: str) -> dict[str, Any]:
         if "verdict" in record:
             return {"id": record.get("id"), **asdict(parse_verdict(_string(record, "verdict", place)))}
         text, relation = (_string(record, key, place) for key in ("text", "relation"))
-        titles = _titles(record, place)
+        titles = _strings(record, "titles", place)
     except _BadLineError as reject:
         return reject.row
     return {"id": record.get("id"), **asdict(parse_intention(text, relation, titles))}
@@ -78,7 +81,11 @@ def link(
         ),
     ] = None,
 ) -> None:
-    """Link intentions to concepts: {"id", "text", "relation"} in, {"id", "mentions"} out, one JSON line each."""
+    """Link intentions to concepts: {"id", "text"} in, {"id", "mentions"} out, one JSON line each.
+
+    What is known besides helps to choose the sense: "relation", and of the products "titles" (a string or a list),
+    "title_a", "title_b" and "category" (a string or a list).
+    """
     from mindkg.link.isa import open_isa
     from mindkg.link.tables import link_texts
     from mindkg.link.words import own_vague_concepts
@@ -86,7 +93,9 @@ def link(
     rows = [_linkable(line, place) for place, line in _lines(file)]
     labels = None if vague is None else own_vague_concepts(vague)
     table = open_isa(isa, order=isa_order)
-    found = iter(link_texts([row["text"] for row in rows if "text" in row], table, top_k=top_k, vague=labels))
+    linked = [row for row in rows if "text" in row]
+    texts, relations, titles = ([row[name] for row in linked] for name in ("text", "relation", "titles"))
+    found = iter(link_texts(texts, table, relations=relations, titles=titles, top_k=top_k, vague=labels))
     for row in rows:
         _write({"id": row["id"], "mentions": [asdict(m) for m in next(found)]} if "text" in row else row)
     rejected = sum("text" not in row for row in rows)
@@ -94,10 +103,13 @@ def link(
 
 
 def _linkable(line: bytes, place: str) -> dict[str, Any]:
-    """Return id and text of a line, or its reject."""
+    """Return id, text, relation and all that is said of the products of a line, or its reject."""
     try:
         record = _object(line, place)
-        return {"id": record.get("id"), "text": _string(record, "text", place)}
+        text = _string(record, "text", place)
+        relation = _string(record, "relation", place) if record.get("relation") is not None else None
+        said = [word for name in _PRODUCTS for word in _strings(record, name, place)]
+        return {"id": record.get("id"), "text": text, "relation": relation, "titles": " ".join(said)}
     except _BadLineError as reject:
         return reject.row
 
@@ -159,12 +171,14 @@ def _string(record: dict[str, Any], key: str, place: str) -> str:
     return value
 
 
-def _titles(record: dict[str, Any], place: str) -> list[str]:
-    """Return the titles of the products: none, a string, or a list of strings."""
-    titles = record.get("titles")
-    several = [titles] if isinstance(titles, str) else [] if titles is None else titles
+def _strings(record: dict[str, Any], key: str, place: str) -> list[str]:
+    """Return what ``record`` has under ``key``: none, a string, or a list of strings."""
+    value = record.get(key)
+    several = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(several, list) or not all(isinstance(t, str) for t in several):
-        raise _BadLineError("missing_field", f'"titles" is not a list of strings ({place})', record.get("id"))
+        raise _BadLineError("missing_field", f'"{key}" is not a list of strings ({place})', record.get("id"))
+    if any("\ud800" <= c <= "\udfff" for c in "".join(several)):
+        raise _BadLineError("bad_encoding", f'"{key}" has half of a surrogate pair ({place})', record.get("id"))
     return several
 
 

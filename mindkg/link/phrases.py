@@ -71,6 +71,10 @@ class Chunker:
         """Return the singular of the lower-case noun ``word``."""
         return self._words.noun_lemma(word)
 
+    def other_form(self, word: str) -> str:
+        """Return the singular of a lower-case noun that means the same in the plural ("jeans"), else ``word``."""
+        return self._words.other_form(word)
+
     def is_open(self, word: str) -> bool:
         """Return whether the lower-case ``word`` is of an open class: a noun, verb, adjective or the like."""
         return self._words.kind(word) in _OPEN
@@ -117,7 +121,7 @@ class Chunker:
         for i, kind in enumerate(kinds[:-1]):
             if kind == w.TO:
                 before = "i" if i and prepositional_to(words[i - 1]) else "t"
-            elif not (before == "s" and words[i] in _BOTH):
+            elif not (before in "se" and words[i] in _BOTH):
                 before = _FIXED.get(kind) or self._open_tag(kind, kinds[i + 1], words[i], before)
             tags.append(before)
         return "".join(tags)
@@ -164,7 +168,7 @@ _NOMINAL: Final = frozenset(
     {w.NOUN, w.NOUN_VERB, w.PLURAL_VERB, w.ADJECTIVE, w.ADJECTIVE_NOUN, w.GERUND, w.PRESENT, w.PARTICIPLE, w.NUMBER}
 )
 _BOTH: Final = frozenset({"both", "all", "each"})
-"""Behind a subject these belong to it: "they both feature" has a verb."""
+"""Behind a subject or a form of be these change nothing: "they both feature" has a verb, "are both safe" none."""
 
 _OPEN: Final = _NOMINAL | {w.VERB}
 
@@ -197,7 +201,7 @@ def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> 
         if tags[end - 1] != "n" and not (tags[end - 1] == "g" and end < len(words)):
             continue
         head = lemma(words[end - 1])
-        stop = head in stops("head") or words[end - 1] in stops("head")
+        stop = head in stops("head") or words[end - 1] in stops("head") or head in stops("end")
         for first in range(max(0, end - LONGEST), end):
             if tags[first] in "o#" or words[first] in stops("modifier") or (stop and first == end - 1):
                 continue
@@ -205,6 +209,8 @@ def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> 
             singular = " ".join((*front, head))
             if singular not in stops("head"):
                 yield first, end, " ".join((*front, words[end - 1])), singular
+                if (other := chunker().other_form(head)) != head:
+                    yield first, end, " ".join((*front, other)), " ".join((*front, other))
 
 
 @cache

@@ -1,8 +1,4 @@
-"""Scores of (concept, instance) pairs: typicality both ways and the basic-level score.
-
-Zhongyuan Wang, Haixun Wang, Ji-Rong Wen and Yanghua Xiao: An Inference Approach to Basic Level of Categorization
-(CIKM 2015), equations for P(c|e), P(e|c) with smoothing, and Rep.
-"""
+"""Which concepts of an instance are sound, and which come first before the text is looked at."""
 
 from __future__ import annotations
 
@@ -14,11 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mindkg.link.scores import p_concept, p_instance, rep
+from mindkg.link.senses import class_rows, log_factors
+
 if TYPE_CHECKING:
     from mindkg.link.isa import IsaTable
-
-EPSILON: Final = 1e-4
-"""Every pair is taken to have been seen this often besides."""
+    from mindkg.link.steps import Steps
 
 SPREAD: Final = 10
 """Instances of a concept that is more than a slip of the pen."""
@@ -30,69 +27,122 @@ FAINT: Final = 0.05
 """The same share with vague concepts: an instance that is nearly always called an item is that, not something rare."""
 
 
-def p_concept(count: Any, instance_total: Any) -> Any:
-    """Return P(c|e) = n(c, e) / sum over all concepts of n(., e), the typicality of a concept for an instance.
+WITNESS: Final = 2.0
+"""What the score gains where the shipped WordNet table has the pair as well."""
 
-    >>> p_concept(3, 12)
-    0.25
-    """
-    return count / instance_total
-
-
-def p_instance(count: Any, concept_total: Any, instances: int) -> Any:
-    """Return P(e|c) = (n(c, e) + EPSILON) / (sum over all instances of n(c, .) + EPSILON * instances).
-
-    >>> round(p_instance(3, 9, 10_000), 6)
-    0.30001
-    """
-    return (count + EPSILON) / (concept_total + EPSILON * instances)
-
-
-def rep(p_concept_given_instance: Any, p_instance_given_concept: Any) -> Any:
-    """Return Rep(e, c) = P(c|e) * P(e|c): high for concepts that are neither too broad nor too narrow.
-
-    >>> rep(0.25, 0.5)
-    0.125
-    """
-    return p_concept_given_instance * p_instance_given_concept
+_UNKNOWN: Final = 0.3
+"""Agreement of classes where WordNet knows one of both labels only, or none."""
 
 
 def judged(rows: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
     """Return the sound ``rows`` of the isA table with vague, concept_total and concept_instances."""
+    table = _counted(rows, isa, vague)
+    return table.filter(pa.array(_sound(table)))
+
+
+def _counted(rows: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
     totals = isa.concept_totals(pc.unique(rows.column("concept")))
     place = pc.index_in(rows.column("concept"), totals.column("concept").combine_chunks())
     table = rows.append_column("vague", is_vague(rows.column("concept"), vague))
     for name in ("total", "instances"):
         table = table.append_column(f"concept_{name}", totals.column(name).take(place))
-    return table.filter(pa.array(_sound(table)))
+    return table
 
 
-def scored(rows: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
-    """Return the sound ``rows`` of the isA table with vague, typicality, p_instance and rep, best first.
+def preferred(rows: pa.Table, isa: IsaTable, vague: Collection[str], steps: Steps) -> pa.Table:
+    """Return the ``rows`` of the isA table that may be linked, with typicality, p_instance, rep and score, best first.
 
-    Total order: concepts that are not vague first, then by falling rep, then by label, then by instance.
+    score = ln P(c|e) + ln P(e|c) / 3 (PMI^4 as far as one instance goes), and as far as ``steps`` say so
+
+    - ln(a + 0.03) with the agreement a of the classes of e and c in WordNet (cosine, 0 to 1; 0.3 where unknown),
+    - WITNESS where the shipped table has the pair as well,
+    - ln of the concept's factor in concepts.tsv.
+
+    Total order: by falling score, then by label, then by instance.
     """
-    table = judged(rows, isa, vague)
+    table = _counted(rows, isa, vague)
+    table = table.filter(pa.array(_linkable(table, steps)))
     count = table.column("count").to_numpy()
     typicality = p_concept(count, table.column("total").to_numpy())
     p_inst = p_instance(count, table.column("concept_total").to_numpy(), isa.instances)
-    for name, values in {"typicality": typicality, "p_instance": p_inst, "rep": rep(typicality, p_inst)}.items():
-        table = table.append_column(name, pa.array(values))
-    order = pc.sort_indices(
-        table, [("vague", "ascending"), ("rep", "descending"), ("concept", "ascending"), ("instance", "ascending")]
-    )
+    score = np.log(typicality) + np.log(p_inst) / 3 + _evidence(table, isa, steps)
+    columns = {"typicality": typicality, "p_instance": p_inst, "rep": rep(typicality, p_inst), "score": score}
+    for name, values in columns.items():
+        table = table.append_column(name, pa.array(values, pa.float64()))
+    order = pc.sort_indices(table, [("score", "descending"), ("concept", "ascending"), ("instance", "ascending")])
     return table.take(order)
 
 
-def is_vague(concepts: Any, vague: Collection[str]) -> Any:
-    """Return whether each label stands in ``vague``, or begins as one of its entries that end in ``*`` does.
+def _linkable(table: pa.Table, steps: Steps) -> npt.NDArray[np.bool_]:
+    """Return which rows are neither noise nor vague (see _sound for noise)."""
+    plain = ~table.column("vague").to_numpy()
+    if not steps.noise:
+        return plain if steps.vague else np.ones(len(plain), bool)
+    instance = table.column("instance").combine_chunks().dictionary_encode().indices.to_numpy()
+    count = table.column("count").to_numpy()
+    wide = (table.column("concept_instances").to_numpy() >= SPREAD) & (count > 1)
+    most = _best(instance, count, wide)
+    clear = np.where(most > 0, wide & (count >= FAINT * most), True)
+    return clear & plain if steps.vague else clear
 
-    >>> is_vague(pa.array(["item", "type of shoe", "shoe"]), {"item", "type of *"}).to_pylist()
-    [True, True, False]
+
+def _evidence(table: pa.Table, isa: IsaTable, steps: Steps) -> npt.NDArray[np.float64]:
+    """Return what WordNet and concepts.tsv add to the score of each row."""
+    concepts, concept = _distinct(table.column("concept"))
+    instances, instance = _distinct(table.column("instance"))
+    found = np.zeros(table.num_rows)
+    if steps.classes and table.num_rows:
+        low, high = class_rows(instances), class_rows(concepts)
+        agreement = np.einsum("ij,ij->i", low[instance], high[concept]).astype(np.float64)
+        known = np.asarray(low.any(axis=1))[instance] & np.asarray(high.any(axis=1))[concept]
+        found += np.log(np.where(known, agreement, _UNKNOWN) + 0.03)
+    if steps.witness and table.num_rows:
+        found += WITNESS * _witnessed(table, isa)
+    if steps.factors:
+        found += log_factors(concepts)[concept]
+    return found
+
+
+def _witnessed(table: pa.Table, isa: IsaTable) -> npt.NDArray[np.bool_]:
+    """Return whether the shipped table has each row's pair; never where it is the table itself."""
+    from mindkg.link.isa import open_isa
+
+    shipped = open_isa()
+    if shipped.fingerprint == isa.fingerprint:
+        return np.zeros(table.num_rows, bool)
+    pairs = shipped.lookup(pc.unique(table.column("instance")))
+    return np.asarray(pc.is_in(_pair(table), _pair(pairs).combine_chunks()))
+
+
+def _pair(table: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(table.column("instance"), table.column("concept"), "\t")
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _best(instance: npt.NDArray[Any], count: npt.NDArray[np.int64], of: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return for each row the best count among its instance's rows ``of``, 0 for none."""
+    most = np.zeros(instance.max(initial=-1) + 1, np.int64)
+    np.maximum.at(most, instance, np.where(of, count, 0))
+    found: npt.NDArray[np.int64] = most[instance]
+    return found
+
+
+def is_vague(concepts: Any, vague: Collection[str]) -> Any:
+    """Return whether each label stands in ``vague``, or begins (ends) as one of its entries that end (begin) in ``*``.
+
+    >>> is_vague(pa.array(["item", "type of shoe", "small item", "shoe"]), {"item", "type of *", "* item"}).to_pylist()
+    [True, True, True, False]
     """
     marked = pc.is_in(concepts, pa.array(sorted(vague), pa.string()))
-    for prefix in sorted(label[:-1] for label in vague if label.endswith("*")):
-        marked = pc.or_(marked, pc.starts_with(concepts, prefix))
+    for label in sorted(vague):
+        if label.endswith("*"):
+            marked = pc.or_(marked, pc.starts_with(concepts, label[:-1]))
+        elif label.startswith("*"):
+            marked = pc.or_(marked, pc.ends_with(concepts, label[1:]))
     return marked
 
 
@@ -106,15 +156,8 @@ def _sound(table: pa.Table) -> npt.NDArray[np.bool_]:
     instance = table.column("instance").combine_chunks().dictionary_encode().indices.to_numpy()
     count = table.column("count").to_numpy()
     wide = (table.column("concept_instances").to_numpy() >= SPREAD) & (count > 1)
-
-    def best(of: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        most = np.zeros(instance.max(initial=-1) + 1, np.int64)
-        np.maximum.at(most, instance, np.where(of, count, 0))
-        of_row: npt.NDArray[np.int64] = most[instance]
-        return of_row
-
-    any_wide = best(wide)
-    plain = best(wide & ~table.column("vague").to_numpy())
+    any_wide = _best(instance, count, wide)
+    plain = _best(instance, count, wide & ~table.column("vague").to_numpy())
     clear = wide & (count >= SHARE * plain) & (count >= FAINT * any_wide)
     sound: npt.NDArray[np.bool_] = np.where(any_wide > 0, clear, True)
     return sound

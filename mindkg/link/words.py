@@ -85,6 +85,11 @@ def _plural_only() -> frozenset[str]:
 
 
 @cache
+def _plural_same() -> frozenset[str]:
+    return frozenset(word for word, of in table(_HERE / "closed.tsv") if of == "plural_same")
+
+
+@cache
 def _before_to() -> frozenset[str]:
     return frozenset(word for word, of in table(_HERE / "closed.tsv") if of == "before_to")
 
@@ -127,9 +132,17 @@ class Words:
         n, v, *_ = self._parts.get(word) or self._parts.get(self._lemma.get(word, word)) or (1, 0, 0, 0)
         return v / max(n + v, 1)
 
+    def other_form(self, word: str) -> str:
+        """Return the singular of a lower-case noun that means the same in the plural ("jeans"), else ``word``."""
+        if word not in _plural_same():
+            return word
+        return word[:-2] if word.endswith("sses") else word[:-1]
+
     def _singular(self, word: str) -> str:
         if word in _plural_only():
             return word
+        if word.endswith("women"):
+            return word[:-2] + "an"
         if word in self._plurals:
             return self._plurals[word]
         if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):

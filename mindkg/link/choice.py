@@ -1,0 +1,255 @@
+"""From distinct phrases to what is linked of each: an instance of the table, and the class that it names itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mindkg.link.isa import open_isa
+from mindkg.link.phrases import LONGEST, candidates, chunker
+from mindkg.link.ranking import SPREAD, is_vague, preferred
+from mindkg.link.scores import p_instance
+from mindkg.link.senses import ARTIFACT, domain_of, log_factors, main_class
+from mindkg.link.words import stops
+
+if TYPE_CHECKING:
+    from mindkg.link.isa import IsaTable
+    from mindkg.link.steps import Steps
+
+LARGE: Final = 100_000
+_EVIDENCE: Final = 3
+"""Times an instance must be counted in a table of LARGE pairs or more: one or two are mostly a slip."""
+
+_FIXED: Final = 10
+"""Counts from which on a phrase is known well enough to say that it is not what its last word says."""
+
+HEAD: Final = 4.0
+"""Score of the class that a phrase names itself: an extension cable is a cable before it is anything else."""
+
+_COUNTED: Final = 0.5
+"""What such a class gains where the table has the pair as well."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is linked of each distinct phrase.
+
+    One entry of ``phrase`` (ascending), ``code``, ``first`` and ``last`` a link: the phrase's number, the code of its
+    instance in ``rows``, its first word and the place behind its last. ``rows`` has code, concept, concept_code, class,
+    domain, typicality, p_instance, rep and score, by code and then best first.
+    """
+
+    phrase: Ints
+    code: Ints
+    first: Ints
+    last: Ints
+    rows: pa.Table
+
+
+@dataclass
+class _Parts:
+    """Parts of phrases, in the order in which they are tried: owner, first, last word, as written, in the singular."""
+
+    owner: list[int] = field(default_factory=list)
+    first: list[int] = field(default_factory=list)
+    last: list[int] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    folded: list[str] = field(default_factory=list)
+
+    def add(self, owner: int, first: int, last: int, written: str, folded: str) -> None:
+        self.owner.append(owner)
+        self.first.append(first)
+        self.last.append(last)
+        self.written.append(written)
+        self.folded.append(folded)
+
+
+def choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Steps) -> Choice:
+    """Look the parts of each distinct phrase ("TAGS words") up and choose the first that the table has concepts for.
+
+    Where a table of LARGE pairs or more has none for any part, the shipped one may speak, in concepts of the table
+    only. With ``steps.heads`` a phrase of several words also has the longest of its ends that is a concept.
+    """
+    parts, ends = _parts(phrases, steps)
+    forms = pa.array(parts.written + parts.folded, pa.string()).dictionary_encode()
+    size = len(forms.dictionary)
+    rows = isa.lookup(forms.dictionary)
+    links = [_linked(parts, forms, rows, isa, vague, steps)]
+    if steps.witness and isa.pairs >= LARGE and (shipped := open_isa()).fingerprint != isa.fingerprint:
+        served = np.zeros(len(phrases), bool)
+        served[np.array(parts.owner, np.int64)[links[0][0]]] = True
+        links.append(_lent(parts, forms, ~served, shipped, isa, vague, steps))
+    named, heads = _named(ends, rows, isa, vague, 2 * size)
+    every = _described(pa.concat_tables([table.select(_COLUMNS) for *_, table in links] + [heads.select(_COLUMNS)]))
+    places = [np.concatenate([place for place, *_ in links]), named]
+    owner, first, last = (
+        np.concatenate(
+            [np.array(getattr(of, name), np.int64)[place] for of, place in zip((parts, ends), places, strict=True)]
+        )
+        for name in ("owner", "first", "last")
+    )
+    codes = np.concatenate([*(code for _, code, _ in links), 2 * size + np.arange(len(named))])
+    order = np.argsort(owner, kind="stable")
+    return Choice(owner[order], codes[order], first[order], last[order], every)
+
+
+_COLUMNS: Final = ["code", "concept", "typicality", "p_instance", "rep", "score"]
+
+
+def _linked(
+    parts: _Parts, forms: pa.DictionaryArray, rows: pa.Table, isa: IsaTable, vague: Collection[str], steps: Steps
+) -> tuple[Ints, Ints, pa.Table]:
+    """Return the place of each phrase's part that is linked, the code of its instance, and the scored rows."""
+    least = _EVIDENCE if isa.pairs >= LARGE else 1
+    counted = rows.filter(pc.greater_equal(rows["total"], least))
+    scored = preferred(counted, isa, vague, steps)
+    if steps.heads:
+        scored = _favoured(scored)
+    code = pc.index_in(scored["instance"], forms.dictionary).to_numpy().astype(np.int64)
+    known = np.zeros(len(forms.dictionary), bool)
+    known[code] = True
+    best, chosen = _first_known(parts, forms, known)
+    used = np.zeros(len(known), bool)
+    used[chosen] = True
+    return best, chosen, scored.append_column("code", pa.array(code)).filter(pa.array(used[code]))
+
+
+def _favoured(scored: pa.Table) -> pa.Table:
+    """Return ``scored`` with the pairs in front that the instance itself names: an extension cable is a cable."""
+    pairs = zip(scored["instance"].to_pylist(), scored["concept"].to_pylist(), strict=True)
+    named = np.array([low.endswith(" " + high) for low, high in pairs], bool)
+    own = HEAD + _COUNTED + log_factors(scored["concept"].to_pylist())
+    score = np.where(named, own, scored["score"].to_numpy())
+    return scored.set_column(scored.column_names.index("score"), "score", pa.array(score, pa.float64()))
+
+
+def _lent(
+    parts: _Parts,
+    forms: pa.DictionaryArray,
+    wanted: npt.NDArray[np.bool_],
+    shipped: IsaTable,
+    isa: IsaTable,
+    vague: Collection[str],
+    steps: Steps,
+) -> tuple[Ints, Ints, pa.Table]:
+    """Return the same for the phrases ``wanted``, from the rows of ``shipped`` with concepts well known in ``isa``."""
+    rows = shipped.lookup(forms.dictionary)
+    own = isa.concept_totals(pc.unique(rows["concept"]))
+    wide = own.filter(pc.greater_equal(own["instances"], SPREAD))["concept"].combine_chunks()
+    best, chosen, scored = _linked(parts, forms, rows.filter(pc.is_in(rows["concept"], wide)), shipped, vague, steps)
+    kept = np.flatnonzero(wanted[np.array(parts.owner, np.int64)[best]])
+    size = len(forms.dictionary)
+    used = np.zeros(size, bool)
+    used[chosen[kept]] = True
+    code = scored["code"].to_numpy()
+    scored = scored.set_column(scored.column_names.index("code"), "code", pa.array(code + size))
+    return best[kept], chosen[kept] + size, scored.filter(pa.array(used[code]))
+
+
+def _parts(phrases: pa.Array, steps: Steps) -> tuple[_Parts, _Parts]:
+    """Return the parts to look up as instances, and as concepts the ends of phrases of several words."""
+    lemma = chunker().noun_lemma
+    parts, ends = _Parts(), _Parts()
+    for number, phrase in enumerate(phrases.to_pylist()):
+        tags, *words = phrase.split(" ")
+        head = lemma(words[-1])
+        whole_only = head in stops("end")
+        light = head in stops("head") or words[-1] in stops("head")
+        for first, last, written, folded in candidates(words, tags, lemma):
+            if last == len(words) or light or (whole_only and _is_artifact(folded)):
+                parts.add(number, first, last, written, folded)
+        if steps.heads and len(words) > 1 and not (whole_only or light):
+            for named in _ends(words, tags):
+                ends.add(number, *named)
+    return parts, ends
+
+
+def _is_artifact(word: str) -> bool:
+    return int(main_class([word])[0]) == ARTIFACT
+
+
+def _ends(words: list[str], tags: str) -> list[tuple[int, int, str, str]]:
+    """Return (first, behind last, whole phrase, its end) for the ends that could name its class, longest first."""
+    size = len(words)
+    head = chunker().noun_lemma(words[-1])
+    begin = max(0, size - LONGEST)
+    while begin < size - 1 and (tags[begin] in "o#" or words[begin] in stops("modifier")):
+        begin += 1
+    whole = " ".join([*words[begin:-1], head])
+    firsts = [first for first in range(begin + 1, size) if tags[first] not in "o#"]
+    if not set(tags[begin : size - 1]) & set("no"):
+        # adjectives alone make no class: a flat tire is a tire, which says nothing
+        firsts = []
+    return [(begin, size, whole, " ".join([*words[first:-1], head])) for first in firsts]
+
+
+def _first_known(parts: _Parts, forms: pa.DictionaryArray, known: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Return for each phrase that has one the place of its first part with a ``known`` form, and the form's code.
+
+    A part is looked up in the singular, and as written where that is not known.
+    """
+    codes = forms.indices.to_numpy().astype(np.int64)
+    own, singular = codes[: len(parts.owner)], codes[len(parts.owner) :]
+    code = np.where(known[singular], singular, own)
+    found = np.flatnonzero(known[code])
+    _, where = np.unique(np.array(parts.owner, np.int64)[found], return_index=True)
+    return found[where], code[found[where]]
+
+
+def _named(ends: _Parts, rows: pa.Table, isa: IsaTable, vague: Collection[str], offset: int) -> tuple[Ints, pa.Table]:
+    """Return the places in ``ends`` of each phrase's longest end that is a concept, and its rows, from code ``offset``.
+
+    The text is taken for one more sighting of the pair, so P(c|e) is 1 and P(e|c) that of a count of 1. A phrase that
+    the table knows well and never says to be what its last word says is not ("search engine" is no engine).
+    """
+    labels = pa.array(ends.folded, pa.string()).dictionary_encode()
+    known = isa.concept_totals(labels.dictionary)
+    wide = known.filter(pc.greater_equal(known["instances"], SPREAD if isa.pairs >= LARGE else 1))
+    wide = wide.filter(pc.invert(is_vague(wide["concept"], vague)))
+    place = pc.fill_null(pc.index_in(labels, wide["concept"].combine_chunks()), -1).to_numpy().astype(np.int64)
+    whole = pa.array(ends.written, pa.string())
+    fits = np.flatnonzero((place >= 0) & ~np.asarray(pc.is_in(whole, _fixed(rows))))
+    _, where = np.unique(np.array(ends.owner, np.int64)[fits], return_index=True)
+    named = fits[where]
+    total = wide["total"].to_numpy()[place[named]]
+    concept = wide["concept"].take(pa.array(place[named]))
+    once = p_instance(np.ones(len(named)), total + 1, isa.instances)
+    return named, pa.table(
+        {
+            "code": pa.array(offset + np.arange(len(named))),
+            "concept": concept,
+            "typicality": pa.array(np.ones(len(named))),
+            "p_instance": pa.array(once),
+            "rep": pa.array(once),
+            "score": pa.array(HEAD + log_factors(concept.to_pylist()), pa.float64()),
+        }
+    )
+
+
+def _fixed(rows: pa.Table) -> pa.Array:
+    """Return the instances of several words that are well known and under no concept with the same last word."""
+    several = rows.filter(pc.match_substring(rows["instance"], " "))
+    several = several.filter(pc.greater_equal(several["total"], _FIXED))
+    low, high = (pc.replace_substring_regex(several[name], "^.* ", "") for name in ("instance", "concept"))
+    named = pc.unique(several.filter(pc.equal(low, high))["instance"])
+    every = pc.unique(several["instance"])
+    return every.filter(pc.invert(pc.is_in(every, named)))
+
+
+def _described(rows: pa.Table) -> pa.Table:
+    """Return ``rows`` by code, best first, with a code, the class and the domain of their concepts."""
+    coded = rows["concept"].combine_chunks().dictionary_encode()
+    which = coded.indices.to_numpy()
+    labels = coded.dictionary
+    rows = rows.append_column("concept_code", pa.array(which.astype(np.int64)))
+    rows = rows.append_column("class", pa.array(main_class(labels.to_pylist())[which] if len(labels) else which))
+    rows = rows.append_column("domain", pa.array(domain_of(labels)[which] if len(labels) else which))
+    return rows.sort_by([("code", "ascending"), ("score", "descending"), ("concept", "ascending")])

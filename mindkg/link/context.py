@@ -1,0 +1,96 @@
+"""What is said of a phrase's sense besides the phrase: by the relation, other words, the titles of the products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mindkg.link.phrases import chunker
+from mindkg.link.senses import CLASSES, domain_of, domains
+from mindkg.link.words import table
+
+if TYPE_CHECKING:
+    from mindkg.link.isa import IsaTable
+
+_HERE: Final = Path(__file__).parent
+
+PULL: Final = 3.0
+"""What a concept's score gains where all that its context speaks of is its domain."""
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@cache
+def _relations() -> tuple[dict[str, int], Floats]:
+    """Return the row of each relation of relations.tsv, and what is added by (row, class); row 0 adds nothing."""
+    rows: dict[str, int] = {}
+    entries = [(rows.setdefault(name, len(rows) + 1), int(c), float(x)) for name, c, x, _ in table(_FILE)]
+    added = np.zeros((len(rows) + 1, CLASSES))
+    for row, number, value in entries:
+        added[row, number] = value
+    return rows, added
+
+
+_FILE: Final = _HERE / "relations.tsv"
+
+
+def relation_rows(relations: pa.Array) -> Ints:
+    """Return the row of relations.tsv's matrix for each relation, 0 for one that says nothing."""
+    coded = relations.dictionary_encode()
+    rows = np.array([_relations()[0].get(name, 0) for name in coded.dictionary.to_pylist()] + [0], np.int64)
+    found: Ints = rows[pc.fill_null(coded.indices, len(rows) - 1).to_numpy()]
+    return found
+
+
+def by_relation(rows: Ints, classes: Ints) -> Floats:
+    """Return what a relation adds to a concept of a class, for each pair of row and class."""
+    found: Floats = _relations()[1][rows, classes]
+    return found
+
+
+def subjects(texts: Sequence[pa.Array], isa: IsaTable) -> Floats:
+    """Return how much the words of each row of ``texts`` speak of each domain, shares of at most 1; (rows, domains).
+
+    A word speaks of a domain as likely as its concepts are of it: the sum of P(c|e) over the domain's concepts in the
+    table, or 1 where it is such a concept itself.
+    """
+    size, named = len(texts[0]), len(set(domains().values()))
+    total = np.zeros((size, named))
+    for column in texts:
+        words = pc.split_pattern_regex(pc.utf8_lower(pc.fill_null(column, "")), r"[^\p{L}\p{N}-]+")
+        flat = pc.list_flatten(words).dictionary_encode()
+        spoken = _spoken(flat.dictionary, isa)
+        word = flat.indices.to_numpy()
+        kept = np.flatnonzero(np.asarray(spoken.any(axis=1))[word])
+        word, row = word[kept], pc.list_parent_indices(words).to_numpy()[kept]
+        for number in range(named):
+            total[:, number] += np.bincount(row, spoken[word, number], size)
+    shares: Floats = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
+    return shares
+
+
+def _spoken(words: pa.Array, isa: IsaTable) -> Floats:
+    """Return how much each of ``words`` speaks of each domain."""
+    lemma = chunker().noun_lemma
+    forms = pa.array([lemma(word) for word in words.to_pylist()], pa.string())
+    rows = isa.lookup(forms)
+    domain = domain_of(rows["concept"].combine_chunks())
+    kept = np.flatnonzero(domain >= 0)
+    coded = forms.dictionary_encode()
+    place = pc.index_in(rows["instance"], coded.dictionary).to_numpy()[kept]
+    share = rows["count"].to_numpy()[kept] / rows["total"].to_numpy()[kept]
+    found = np.zeros((len(coded.dictionary), len(set(domains().values()))))
+    np.add.at(found, (place, domain[kept]), share)
+    for row, form in enumerate(coded.dictionary.to_pylist()):
+        if form in domains():
+            found[row, domains()[form]] = 1.0
+    every: Floats = found[coded.indices.to_numpy()]
+    return every

@@ -1,0 +1,29 @@
+"""The steps of linking that can be left out, each with its row in the ablation table of docs/linking.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Steps:
+    """All are done unless said otherwise.
+
+    ``heads``: a phrase of several words is what its last ones name; ``vague``: concepts that say nothing are left out;
+    ``noise``: so are concepts that were counted too seldom; ``classes``: classes of phrase and concept must agree;
+    ``witness``: the shipped table confirms; ``factors``: concepts.tsv; ``relation`` and ``context``: what the relation
+    and the other words of intention and titles say of the sense; ``cut``: concepts far behind a phrase's best go.
+    """
+
+    heads: bool = True
+    vague: bool = True
+    noise: bool = True
+    classes: bool = True
+    witness: bool = True
+    factors: bool = True
+    relation: bool = True
+    context: bool = True
+    cut: bool = True
+
+
+ALL = Steps()
