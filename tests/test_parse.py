@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindkg.parse import ParsedIntention, parse_intention, parse_verdict
+from mindkg.parse.clean import READ, is_dirty
 from mindkg.parse.intention import _parse, _whole
 from mindkg.parse.opening import front, front_end
+from mindkg.parse.sentence import plain_end, sentence_end
 from mindkg.parse.tail import canonical
 from mindkg.parse.wordings import source, table
 from mindkg.schema import PARSE_REASONS, VERDICTS
@@ -161,6 +163,32 @@ def test_canonical_text_is_its_own(tail: str, clause: bool) -> None:
 def test_the_short_way_gives_what_the_long_way_gives(text: str, relation: str) -> None:
     for whole in (text, f"The potential co-buy intention could be that they are both used for {text}"):
         assert _parse(whole, relation, []) == _whole(whole, relation, [])
+
+
+# a sentence that plain_end takes for whole must end where sentence_end ends it
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["Both ", "cups", "no", "vol", "approx", "tbsp", ".", ". ", "! ", ", ", "The ", "Tea ", "5 in", "\n", "é"]
+        ),
+        max_size=9,
+    ).map("".join),
+    st.lists(st.sampled_from(["Tea cups. The", "cups.", "no. 5 in. Tea"]), max_size=2),
+)
+def test_plain_sentences_end_where_sentences_end(text: str, titles: list[str]) -> None:
+    if end := plain_end(text, 0, titles):
+        assert sentence_end(text, 0, titles) == (end, True)
+        assert not is_dirty(text[:end])
+
+
+def test_no_more_than_so_much_is_read() -> None:
+    said = "The first cup is red. " * 10_000
+    assert len(said) > READ
+    behind = parse_intention(f"{said}Final answer: they are both used for tea.", "usedFor")
+    assert behind == parse_intention(said[:READ], "usedFor") and behind.tail != "tea"
+    assert parse_verdict(f"{said}Yes.").verdict == "unparsable"
+    assert parse_intention(f"They are both used for tea. {said}", "usedFor").tail == "tea"
 
 
 def test_bulk_gives_the_same() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Final
 
 from mindkg.parse.lexicon import words
 from mindkg.parse.mapped import Mapped
 from mindkg.parse.structured import unwrap
-from mindkg.parse.turns import answer_turn
+from mindkg.parse.turns import answer_turn, markers
+
+READ: Final = 200_000
+"""Code points of an answer that are read: more than any model writes at once, and a second or two of work."""
 
 _THINK = re.compile(
     r"<(think|thinking|reasoning|scratchpad)>.*?(?:</\1>|\Z)|\A(?:(?!<think).)*?</(?:think|thinking)>", re.I | re.S
@@ -61,6 +65,8 @@ def clean(raw: str) -> tuple[Mapped, bool]:
     >>> clean("**They** are &amp; stay<br/>here</s> ###Human: more")[0].text
     'They are & stay\\nhere'
     """
+    if _is_plain(raw):
+        return trim(Mapped(raw)), False
     text = Mapped(raw).sub(_ENTITY, lambda m: html.unescape(m.group()))
     text = text.sub(_THINK, "\n").sub(_INVISIBLE, "").sub(_HYPHEN, "-")
     text, only_prompt = answer_turn(text)
@@ -71,6 +77,14 @@ def clean(raw: str) -> tuple[Mapped, bool]:
     )
     text = _markdown(text).sub(_WRAP, _unwrapped)
     return unquote(trim(text)), only_prompt
+
+
+def _is_plain(raw: str) -> bool:
+    """Say whether all of ``raw`` are words of the model that are clean as they stand."""
+    # "A. Tents" opens with a list mark
+    if not raw[:1].isalpha() or raw[1:2] in (".", ")") or is_dirty(raw):
+        return False
+    return ":" not in raw or markers().search(raw) is None
 
 
 def without_tokens(raw: str) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from mindkg.parse import opening as front
-from mindkg.parse.clean import clean, is_dirty, without_tokens
+from mindkg.parse.clean import READ, clean, is_dirty, without_tokens
 from mindkg.parse.language import is_foreign, may_be_foreign
 from mindkg.parse.names import is_brand
 from mindkg.parse.result import OK, REJECT, ParsedIntention, Stated
@@ -65,7 +65,7 @@ def fields(
 ) -> Fields:
     """Return the fields of what ``parse_intention`` returns."""
     asked = relation_name(relation)
-    found = _parse(text, asked or "open", titles)
+    found = _parse(text[:READ], asked or "open", titles)
     if found[0] == REJECT:
         return found if asked is None else _rejected(str(found[1]), asked)
     if asked is None:

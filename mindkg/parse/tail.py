@@ -9,12 +9,12 @@ from functools import cache
 
 from mindkg.parse.lexicon import is_adjective, words
 from mindkg.parse.names import keeps_capital
-from mindkg.parse.wordings import either, folded, folded_pattern, table
+from mindkg.parse.wordings import by_letter, folded, folded_pattern, source, table
 
 # every alternative begins with one plain character, which the engine can scan for
 _BREAK = re.compile(
     r";(?<!&amp;)(?<!&quot;)(?<!&lt;)(?<!&gt;)(?<!&#39;)|—"
-    r"|,(?=\s|\Z)| (?:[-–—]+\s|(?:and(?:/or)?|or|but)(?=\s))"
+    r"|,(?=\s|\Z)| (?:and(?:/or)?(?=\s)|or(?=\s)|but(?=\s)|[-–—]+\s)"
 )
 # "the" before a capital is a name, which a comma may introduce
 _ARTICLE = re.compile(r"(?:[Aa]n?|[Tt]he(?!\s[A-Z]))(?=\s|\Z)")
@@ -28,10 +28,11 @@ _PREPOSITION = (
     r"|mainly|together|using|around|after|within|throughout|during|and|it|them|their|the"
     r"|a|an)\b|\s*\Z)"
 )
-_ADVERB = (
-    r"(?:(?:\w+ly|often|also|both|all|each|well|best|very|quite|commonly|thus|thereby"
-    r"|hence|more|most|further|even|perhaps|possibly|likely|not|just|then|so)(?:\s+|-))"
+_ADVERBS = (
+    *("often", "also", "both", "all", "each", "well", "best", "very", "quite", "thus", "thereby", "hence", "more"),
+    *("most", "further", "even", "perhaps", "not", "just", "then", "so"),
 )
+_ADVERB = rf"(?:(?:\w+ly|{by_letter(_ADVERBS)})(?:\s+|-))"
 _ING = re.compile(rf"{_ADVERB}{{0,2}}(?P<word>\w+ing)\b(?P<rest>[^,;]*)", re.I)
 _LIST_OF_ING = re.compile(r"(?:,\s+[^,;]{1,60})*?,?\s+(?:and|or)\s+(?:\w+ly\s+)?(?:\w+ing\b|other\b|more\b)", re.I)
 _GERUND_BEFORE = re.compile(r"(?:^|[\s,])\w{2,}ing\b[^,;]*$", re.I)
@@ -51,11 +52,12 @@ _INFINITIVE = re.compile(
 @cache
 def _elaboration() -> re.Pattern[str]:
     t = table()["words"]
-    ed = "|".join(w for w in t["elaborating_participle"].split() if not w.endswith("ing"))
-    ing = "|".join(w for w in t["elaborating_participle"].split() if w.endswith("ing"))
-    adjective = "|".join(t["elaborating_adjective"].split())
+    ed = by_letter(w for w in t["elaborating_participle"].split() if not w.endswith("ing"))
+    ing = by_letter(w for w in t["elaborating_participle"].split() if w.endswith("ing"))
+    adjective = by_letter(t["elaborating_adjective"].split())
+    phrase = by_letter(map(source, t["elaboration"]))
     return folded_pattern(
-        rf"(?P<phrase>{either(t['elaboration'])}(?![\w'’-]))|{_ADVERB}{{0,2}}(?:(?P<ed>(?:{ed})(?![\w-])"
+        rf"(?P<phrase>{phrase}(?![\w'’-]))|{_ADVERB}{{0,2}}(?:(?P<ed>(?:{ed})(?![\w-])"
         rf"|\w+ed{_PREPOSITION})|(?P<known>(?:{ing})(?![\w-]))"
         rf"|(?P<adjective>(?:{adjective})(?=\s+(?:for|to|in|with|among|of|both|as|choices?|options?)\b|\s*\Z)))",
     )
@@ -66,7 +68,7 @@ def _predicate() -> re.Pattern[str]:
     t = table()["words"]
 
     def one(name: str) -> str:
-        return "|".join(t[name].split())
+        return by_letter(t[name].split())
 
     return folded_pattern(
         rf"(?P<clause>(?:they|he|she|we|you|it|i)(?=\s)|both(?=\s+(?:are|is|have|can|could"
@@ -132,18 +134,18 @@ _ITEM = re.compile(r"[^,;]*?(?=,|\s+(?:and|or)\s)")
 
 def _comma(text: str, start: int, at: int, after: int, stop: int) -> bool:
     if m := _ARTICLE.match(text, after, stop):
-        if (item := _LAST_ITEM.match(text, m.end(), stop)) and not _predicate().match(folded(text), item.end(), stop):
+        if (item := _LAST_ITEM.match(text, m.end(), stop)) and not _predicate().match(folded(text[item.end() : stop])):
             return False
         return not (_PARALLEL.match(text, _item_end(text, m.end(), stop), stop) and _before_is_noun(text, start, at))
-    m = _elaboration().match(folded(text), after, stop)
+    m = _elaboration().match(folded(text[after:stop]))
     if m is None:
         return _unknown_participle(text, start, at, after, stop)
     if m.group("known"):
         return not _gerund_list(text, start, at, after, stop)
     if m.group("ed"):
-        return not (is_adjective(m.group("ed")) and _NO_PREPOSITION.match(text, m.end()))
+        return not (is_adjective(m.group("ed")) and _NO_PREPOSITION.match(text, after + m.end()))
     if m.group("adjective"):
-        return not _LAST_OF_LIST.match(text, m.end(), stop)
+        return not _LAST_OF_LIST.match(text, after + m.end(), stop)
     return True
 
 
@@ -185,7 +187,7 @@ def _conjunction(text: str, start: int, at: int, after: int, stop: int, infiniti
     first = _WORD.match(text, after, stop)
     if first is None or not _may_be_predicate(first.group().lower()):
         return False
-    m = _predicate().match(folded(text), after, stop)
+    m = _predicate().match(folded(text[after:stop]))
     if m is None:
         return False
     kind = m.lastgroup

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Literal
 
-from mindkg.parse.clean import clean
+from mindkg.parse.clean import READ, clean
 from mindkg.parse.intention import refuses
 from mindkg.parse.language import is_foreign, may_be_foreign
 from mindkg.parse.result import ParsedVerdict
@@ -48,6 +48,7 @@ def parse_verdict(text: str) -> ParsedVerdict:
     >>> parse_verdict("Yes. However, I would not."), parse_verdict("It depends.")
     (ParsedVerdict(verdict='yes', reason='start'), ParsedVerdict(verdict='unparsable', reason='hedge'))
     """
+    text = text[:READ]
     fast = _FAST.match(text)
     if fast and not _structured(text) and (":" not in text or markers().search(text) is None):
         behind = text[fast.end() : 200]

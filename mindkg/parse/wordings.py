@@ -57,6 +57,24 @@ def either(phrases: Iterable[str]) -> str:
     return "(?:" + "|".join(source(p) for p in sorted(phrases, key=len, reverse=True)) + ")"
 
 
+_SMALL_FRONT = re.compile(r"[a-z](?![?*+{])")
+
+
+def by_letter(alternatives: Iterable[str]) -> str:
+    """Return one group that matches any of ``alternatives`` (regular expressions), in no certain order.
+
+    Those that begin with the same letter stand in a group of their own, so that the engine passes over them at once.
+
+    >>> by_letter(["thus", "so", "then"])
+    '(?:t(?:hus|hen)|s(?:o))'
+    """
+    groups: dict[str, list[str]] = {}
+    for one in alternatives:
+        letter = one[0] if _SMALL_FRONT.match(one) else ""
+        groups.setdefault(letter, []).append(one.removeprefix(letter))
+    return "(?:" + "|".join(f"{letter}(?:{'|'.join(rest)})" for letter, rest in groups.items()) + ")"
+
+
 def pattern(section: str, name: str, template: str = r"\b{}") -> re.Pattern[str]:
     """Return a list of the table as one pattern that ignores case; ``{}`` in ``template`` stands for the list."""
     return re.compile(template.replace("{}", either(table()[section][name])), re.IGNORECASE | re.MULTILINE)
