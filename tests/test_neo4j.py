@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -194,13 +196,47 @@ def test_mistakes_are_one_line(neo4j_uri: str, store: Store, tmp_path: Path) -> 
         ("CREATE (n) RETURN n", "A query reads and never writes"),
         ("RETURN $x AS x", "Expected parameter"),
         ("RETURN [1, 'a'] AS x", "no column of a table"),
+        ("MATCH (n", "Invalid input"),
     ):
         with pytest.raises(QueryError, match=message) as wrong:
             store.query(text)
         assert "\n" not in str(wrong.value)
+    for value in (2**70, "\ud800", object()):
+        with pytest.raises(QueryError, match="Neo4j refuses"):
+            store.query("RETURN $x AS x", {"x": value})
     store.close()
     with pytest.raises(QueryError, match="closed"):
         store.query("RETURN 1")
+
+
+@pytest.mark.parametrize(
+    ("handshake", "message"),
+    [
+        (b"\0\0\4\4", "no Neo4j, or too old a one"),
+        (b"\0\0\0\0", "no Neo4j, or too old a one"),
+        (b"HTTP", "Neo4j cannot be reached"),
+    ],
+)
+def test_another_server_is_one_line(handshake: bytes, message: str) -> None:
+    """A server that says of itself what an old one says, one that speaks no common Bolt, and one that speaks HTTP."""
+    hello = b"\xb1\x70\xa2\x86server\x8bNeo4j/4.4.0\x8dconnection_id\x81x"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(20)
+                connection.sendall(handshake)
+                if connection.recv(4096):
+                    connection.sendall(len(hello).to_bytes(2, "big") + hello + b"\0\0")
+                    connection.recv(4096)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(StoreError, match=message) as error:
+            open_remote(f"bolt://127.0.0.1:{listening.getsockname()[1]}")
+        assert "\n" not in str(error.value)
+        thread.join()
 
 
 def test_a_query_gives_columns_even_without_rows(store: Store) -> None:

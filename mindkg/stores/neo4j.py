@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_OLDEST: Final = 5
-"""The first major version that understands the catalogue: COUNT { } and EXISTS { } with MATCH inside."""
 _PATIENCE: Final = 60.0
 """Seconds for which a transaction is tried again: a server that is started again is back by then."""
 _INDEX_SECONDS: Final = 3600
@@ -79,8 +77,7 @@ class Neo4jStore:
             )
         try:
             with _in_one_line(address):
-                agent = driver.get_server_info().agent
-            _check_version(agent, address)
+                driver.verify_connectivity()
         except StoreError:
             driver.close()
             raise
@@ -151,13 +148,6 @@ def define(store: Neo4jStore, progress: Progress) -> None:
     store.run(statement("await-indexes"), seconds=_INDEX_SECONDS)
 
 
-def _check_version(agent: str, address: str) -> None:
-    """Raise StoreError unless ``agent``, such as Neo4j/5.26.0, is new enough; a server that is no Neo4j passes."""
-    match = re.match(r"Neo4j/(\d+)\.", agent)
-    if match and int(match[1]) < _OLDEST:
-        raise StoreError(f"{agent} is too old", record=address, hint="mindkg speaks to Neo4j 5 and newer")
-
-
 def _stopped_by_memory(work: Callable[[neo4j.ManagedTransaction], T]) -> Callable[[neo4j.ManagedTransaction], T]:
     """Return ``work`` with a full heap as an error that is not tried again: it does not pass by itself."""
     import neo4j.exceptions
@@ -180,7 +170,7 @@ def _in_one_line(address: str, kind: type[StoreError] | type[QueryError] = Store
 
     try:
         yield
-    except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError, ValueError, OSError, TypeError) as error:
+    except (neo4j.exceptions.GqlError, ValueError, OSError, TypeError, OverflowError) as error:
         raise _explained(error, address, kind) from error
 
 
@@ -193,9 +183,10 @@ def _explained(error: Exception, address: str, kind: type[StoreError] | type[Que
             if part in (error.code or ""):
                 return kind(message, record=record, hint=hint)
         return kind(f"Neo4j refuses: {_shortened(error.message or error.code)}", record=record)
-    if isinstance(error, neo4j.exceptions.UnsupportedServerProduct):
+    # what mindkg asks for in a connection is understood from Bolt 5.2 on, which came with Neo4j 5.7
+    if isinstance(error, neo4j.exceptions.UnsupportedServerProduct) or "Bolt Protocol" in str(error):
         return kind(
-            "The server is no Neo4j, or too old a one", record=record, hint="mindkg speaks to Neo4j 5 and newer"
+            "The server is no Neo4j, or too old a one", record=record, hint="mindkg speaks to Neo4j 5.7 and newer"
         )
     if isinstance(error, neo4j.exceptions.IncompleteCommit | neo4j.exceptions.SessionExpired):
         return kind("The connection to Neo4j broke", record=record, hint="Run it again: it goes on where it stopped")
