@@ -32,7 +32,8 @@ class Fetched:
     """What one call did: ``pictures`` = ``known`` + ``ok`` + ``failed`` + ``left``, each URL or path once.
 
     ``products`` have a picture; ``known`` pictures were settled before; ``again`` of the failed ones are asked for
-    again by the next call, as are those ``left`` at the hosts of ``given_up``, which says why; ``bytes`` came.
+    again by the next call, as are those ``left`` at the hosts of ``given_up``, which says why. The ``ok`` ones have
+    so many ``bytes``.
     """
 
     products: int
