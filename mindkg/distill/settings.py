@@ -72,13 +72,15 @@ class Settings:
 
 
 def asked_relations(names: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return the relations to ask for: ``names`` in our spelling, or all that have a prompt prefix.
+    """Return the relations to ask for: ``names`` in our spelling, or all twenty, as MIND asks for them.
+
+    ``open`` is one of them: its prompt has no prefix and leaves the relation to the model.
 
     >>> asked_relations(("propertOf",))
     ('propertyOf',)
     """
     if not names:
-        return tuple(r.name for r in relations().values() if r.prefixes)
+        return tuple(relations())
     unknown = [name for name in names if relation_name(name) is None]
     if unknown:
         raise InputError(f"unknown relation {unknown[0]!r}", hint=f"Relations: {', '.join(relations())}")
