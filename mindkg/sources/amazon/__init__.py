@@ -47,6 +47,6 @@ def read_amazon(
     from mindkg.sources.amazon.reading import read_files
 
     settings = Settings(
-        tuple(lists), window, min_support, max_basket, keep_unknown, category, per_category, limit, seed
+        tuple(dict.fromkeys(lists)), window, min_support, max_basket, keep_unknown, category, per_category, limit, seed
     )
     return read_files(expand(metadata), expand(reviews), Path(staging), settings, progress or (lambda rows: None))

@@ -11,8 +11,8 @@ LISTS: Final = ("also_bought", "also_buy", "bought_together")
 """The lists of the metadata that say what is bought together; those of what is viewed are none."""
 
 WINDOW: Final = 7
-"""Days. In real files of all three years two reviews of a person are 3 to 9 times as likely to be at most a week apart
-as three months apart (give or take half a week); from the second week on it is no more than a few times."""
+"""Days. In real files of all three years two reviews of a person are 3 to 9 times as likely to lie 1 to 7 days apart as
+94 to 100 days, and in the second week 2 to 5 times (docs/ingest.md)."""
 
 MAX_BASKET: Final = 50
 """Products. In the same files 99 of 100 persons reviewed at most 45; 50 products make at most 1,225 pairs."""
