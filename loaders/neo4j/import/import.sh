@@ -9,12 +9,13 @@ cd "$(dirname "$0")"
 form=${1:-csv}
 database=${2:-neo4j}
 shift $(($# < 2 ? $# : 2))
+report=--report-file=${TMPDIR:-/tmp}/mindkg-import.report  # this folder may be one that cannot be written to
 case $form in
 csv)
-  exec "${NEO4J_ADMIN:-neo4j-admin}" database import full "$database" CSV_ARGUMENTS "$@"
+  exec "${NEO4J_ADMIN:-neo4j-admin}" database import full "$database" CSV_ARGUMENTS "$report" "$@"
   ;;
 parquet)
-  exec "${NEO4J_ADMIN:-neo4j-admin}" database import full "$database" PARQUET_ARGUMENTS "$@"
+  exec "${NEO4J_ADMIN:-neo4j-admin}" database import full "$database" PARQUET_ARGUMENTS "$report" "$@"
   ;;
 *)
   echo "usage: bash import.sh [csv|parquet] [DATABASE]" >&2
