@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mindkg.errors import InputError
-from mindkg.images.fetch import Fetched
+from mindkg.images.plan import Fetched
 from mindkg.images.tables import Pictured
 
 if TYPE_CHECKING:

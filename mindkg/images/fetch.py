@@ -15,7 +15,7 @@ from mindkg.errors import ConservationError
 from mindkg.images import log as records
 from mindkg.images.files import read_data_url, read_file
 from mindkg.images.picture import TEMPORARY, Picture, PictureError, examine, store
-from mindkg.images.plan import INLINE, Group, plan
+from mindkg.images.plan import INLINE, Fetched, Group, plan
 from mindkg.images.web import LONGEST_WAIT, Manners, Web
 from mindkg.journal import Journal
 
@@ -25,26 +25,6 @@ _LANES: Final = 4
 
 _GIVE_UP: Final = 8
 """Pictures of one host in a row that failed for now, until the host is left alone for this call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What one call did: ``pictures`` = ``known`` + ``ok`` + ``failed`` + ``left``, each URL or path once.
-
-    ``products`` have a picture; ``known`` pictures were settled before; ``again`` of the failed ones are asked for
-    again by the next call, as are those ``left`` at the hosts of ``given_up``, which says why. The ``ok`` ones have
-    so many ``bytes``.
-    """
-
-    products: int
-    pictures: int
-    known: int
-    ok: int
-    failed: int
-    again: int
-    left: int
-    bytes: int
-    given_up: dict[str, str]
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What is to be asked for: the pictures that are missing, in groups of one host each."""
+"""What is to be asked for, the pictures that are missing in groups of one host each, and what came of it."""
 
 from __future__ import annotations
 
@@ -50,6 +50,26 @@ class Plan:
     def left(self) -> int:
         """How many pictures were not asked for; it is read once, when all is over."""
         return sum(sum(1 for _ in group.pictures) for group in (self.inline, *self.groups))
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one call did: ``pictures`` = ``known`` + ``ok`` + ``failed`` + ``left``, each URL or path once.
+
+    ``products`` have a picture; ``known`` pictures were settled before; ``again`` of the failed ones are asked for
+    again by the next call, as are those ``left`` at the hosts of ``given_up``, which says why. The ``ok`` ones have
+    so many ``bytes``.
+    """
+
+    products: int
+    pictures: int
+    known: int
+    ok: int
+    failed: int
+    again: int
+    left: int
+    bytes: int
+    given_up: dict[str, str]
 
 
 def plan(products: daft.DataFrame, known: pa.Table, root: Path, rules: Sequence[str]) -> Plan:
