@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tracemalloc
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from mindkg.distill.plan import filter_requests, intention_requests, requests, s
 from mindkg.distill.requests import Request
 from mindkg.distill.runs import intentions_run, run_of
 from mindkg.distill.settings import Settings
+from mindkg.errors import StorageError
 from mindkg.identity import cobuy_key
 
 SETTINGS = Settings("m", relations=("usedFor", "isA"), seed=3)
@@ -134,7 +136,7 @@ def test_extent_changes_no_run_and_no_key(tmp_path: Path) -> None:
 
 
 def test_requests_are_made_one_by_one(tmp_path: Path) -> None:
-    ids = [f"P{n:04d}" for n in range(401)]
+    ids = [f"P{n:04d}" for n in range(201)]
     told = features(*((product, OWN, f"{product} {'feature ' * 200}") for product in ids))
     pairs = [
         {"cobuy_id": cobuy_key(a, b), "product_a": a, "product_b": b, "support": 1, "source": "t"}
@@ -148,7 +150,7 @@ def test_requests_are_made_one_by_one(tmp_path: Path) -> None:
     length = sum(len(request.prompt.text) for request in drawn)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert length > 25_000_000 and peak < 1_000_000
+    assert length > 12_000_000 and peak < 1_000_000
 
 
 def test_a_plan_that_is_left_leaves_no_file(tmp_path: Path) -> None:
@@ -161,4 +163,21 @@ def test_a_plan_that_is_left_leaves_no_file(tmp_path: Path) -> None:
     next(drawn)
     assert list((tmp_path / "staging").iterdir())
     drawn.close()  # type: ignore[attr-defined]
+    assert not list((tmp_path / "staging").iterdir())
+
+
+def test_a_full_disk_is_said(tmp_path: Path) -> None:
+    ids = [f"P{n:03d}" for n in range(100)]
+    named = [{"product_id": p, "title": f"title {p} " * 20, "category": [], "source": "t"} for p in ids]
+    pairs = [
+        {"cobuy_id": f"c{a}", "product_a": a, "product_b": b, "support": 1, "source": "t"} for a, b in pairwise(ids)
+    ]
+    tables = kb_tables(tmp_path, products=named, cobuys=pairs, images=[])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (48_000, before[1]))
+    try:
+        with pytest.raises(StorageError, match="requests cannot be planned"):
+            plan("intentions", tables, SETTINGS, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list((tmp_path / "staging").iterdir())

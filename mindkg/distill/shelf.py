@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.distill.runs import run_of
 from mindkg.distill.settings import Pass, Settings
+from mindkg.errors import StorageError
 
 if TYPE_CHECKING:
     import daft
@@ -26,7 +27,7 @@ def shelf(
     """Give the rows of ``sql/STAGE.sql`` over ``tables``, in their order; the file is gone when the block ends.
 
     ``judged`` are the generations that the filter judges. Where several runs describe a product, its features are those
-    of these settings' own run, else of the run whose id sorts first.
+    of these settings' own run, else of the run whose id sorts first. Raises StorageError where the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{stage}.sqlite"
@@ -40,6 +41,9 @@ def shelf(
         if judged is not None:
             connection.executescript(_statement("by_pair"))
         yield connection.execute(_statement(stage))
+    except sqlite3.Error as error:
+        hint = "Make room on that disk and run it again: what was answered is kept"
+        raise StorageError(f"requests cannot be planned: {error}", record=str(file), hint=hint) from error
     finally:
         connection.close()
         file.unlink(missing_ok=True)
