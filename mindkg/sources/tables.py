@@ -54,11 +54,16 @@ def merged(seen: daft.DataFrame) -> tuple[daft.DataFrame, int]:
         if name == "title":
             conflicts = best.where(col("values") > lit(1)).count_rows()
         table = table.join(best.select("product_id", name), on="product_id", how="left")
+    return with_path(table), conflicts
+
+
+def with_path(table: daft.DataFrame) -> daft.DataFrame:
+    """Return the columns of the table products of a row (columns as staged) for each product."""
     path = functions.coalesce(col("category"), col("domain"))
     parts = functions.split(path, LIST_SEPARATOR)
     nothing = lit([]).cast(daft.DataType.list(daft.DataType.string()))
     table = table.with_column("category", functions.when(path.is_null(), nothing).otherwise(parts))
-    return table.select(*TABLES["products"].names), conflicts
+    return table.select(*TABLES["products"].names)
 
 
 def _sources() -> daft.Expression:

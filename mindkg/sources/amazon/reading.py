@@ -71,9 +71,12 @@ def _products(reading: Reading, double: npt.NDArray[np.int64]) -> tuple[daft.Dat
     seen = reading.staging.scan("products")
     if len(double):
         seen = seen.join(from_arrow(pa.table({"place": double})), on="place", how="anti")
-    again = seen.groupby("product_id").agg(col("n").sum()).where(col("n") > lit(1))
+    again = seen.groupby("product_id").agg(col("n").sum()).where(col("n") > lit(1)).select("product_id").collect()
     reading.notes["products_told_again"] = again.count_rows()
-    return tables.merged(seen.exclude("place"))
+    if not reading.notes["products_told_again"]:
+        return tables.with_path(seen), 0
+    merged, conflicts = tables.merged(seen.join(again, on="product_id", how="semi").exclude("place"))
+    return tables.with_path(seen.join(again, on="product_id", how="anti")).concat(merged), conflicts
 
 
 def _universe(reading: Reading, products: daft.DataFrame, settings: Settings) -> Universe:
