@@ -45,8 +45,8 @@ _OPENER = re.compile(
 # a sentence of plain signs that ends behind a word that is no abbreviation, as most do; it holds nothing that
 # ``clean`` changes but double spaces
 _PLAIN = re.compile(
-    r"[ \"$%'()+,\-/0-9:;=@A-Z^a-z]*+(?:(?<=[a-z]{4})(?<!approx)(?<!tbsp)|(?<=[a-z]{3})(?<!nos|vol|fig|art|mod|ser)"
-    rf"(?=\.{_OPENER.pattern}))\.(?= [A-Z])"
+    r"[ \"$%'()+,\-/0-9:;=@A-Z^a-z]*+(?<!approx)(?:(?<=[a-z]{4})(?<!tbsp)"
+    rf"|(?<=[^A-Za-z][a-z]{{3}})(?<!nos|vol|fig|art|mod|ser)(?=\.{_OPENER.pattern}))\.(?= [A-Z])"
 )
 
 
