@@ -7,9 +7,13 @@ import email.utils
 import json
 import os
 import random
+import ssl
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -46,6 +50,7 @@ class ChatClient:
 
     def __init__(self, address: str, *, concurrency: int, timeout: float, retries: int) -> None:
         self.address = _checked(address)
+        self._url = httpx.URL(f"{self.address}/chat/completions")
         self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
         self._key = _key()
         self._limit = float(concurrency)
@@ -53,7 +58,8 @@ class ChatClient:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._resume = self._slowed = 0.0
         self._answered = False
-        self._http: httpx.AsyncClient | None = None
+        self._idle: list[httpx.AsyncClient] = []
+        self._all: list[httpx.AsyncClient] = []
 
     async def chat(self, content: bytes) -> Answer:
         """Return the answer to the body ``content``.
@@ -85,7 +91,8 @@ class ChatClient:
         """Return the names that ``ADDRESS/models`` tells; raises MindKGError where it tells none."""
         hint = "Give the model's name with --model"
         try:
-            response = await self._client().get(f"{self.address}/models", timeout=_CONNECT)
+            with self._connection() as http:
+                response = await http.get(f"{self.address}/models", timeout=_CONNECT)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
         if response.status_code in (401, 403):
@@ -99,14 +106,15 @@ class ChatClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._http:
-            await self._http.aclose()
+        for http in self._all:
+            await http.aclose()
 
     async def _once(self, content: bytes, started: float) -> Answer:
         """Send ``content`` one time."""
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._client().post(f"{self.address}/chat/completions", content=content)
+            with self._connection() as http:
+                async with asyncio.timeout(self._timeout):
+                    response = await http.post(self._url, content=content)
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
             self._slow_down(started)
             raise RequestError(f"no answer within {self._timeout:g} s", retryable=True) from None
@@ -200,19 +208,28 @@ class ChatClient:
         if started >= self._slowed:
             self._limit, self._slowed = max(1.0, self._limit / 2), time.monotonic()
 
-    def _client(self) -> httpx.AsyncClient:
-        if self._http is None:
-            key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-            self._http = httpx.AsyncClient(
-                headers={"Content-Type": "application/json", **key},
-                timeout=httpx.Timeout(None, connect=_CONNECT),
-                limits=httpx.Limits(
-                    max_connections=self._concurrency,
-                    max_keepalive_connections=self._concurrency,
-                    keepalive_expiry=_IDLE,
-                ),
-            )
-        return self._http
+    @contextmanager
+    def _connection(self) -> Iterator[httpx.AsyncClient]:
+        """Give a client with one connection, the one that was used last: its connection is likely to be open still.
+
+        One client with all connections would look at each of them for each of them at every request.
+        """
+        http = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield http
+        finally:
+            self._idle.append(http)
+
+    def _connect(self) -> httpx.AsyncClient:
+        key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        http = httpx.AsyncClient(
+            headers={"Content-Type": "application/json", **key},
+            timeout=httpx.Timeout(None, connect=_CONNECT),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_IDLE),
+            verify=_certificates(),
+        )
+        self._all.append(http)
+        return http
 
     def _hidden(self, text: str) -> str:
         """Return ``text`` without the key, which some servers repeat."""
@@ -221,6 +238,12 @@ class ChatClient:
 
 class _NoServerError(RequestError):
     """Nothing listens at the address."""
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Return what certificates are checked by: reading them takes longer than a request."""
+    return httpx.create_ssl_context()
 
 
 def _checked(address: str) -> str:
