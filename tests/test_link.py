@@ -81,7 +81,7 @@ def test_longest_phrase_is_linked_and_its_parts_are_not(isa: IsaTable) -> None:
     assert best(whole, isa) == [(whole, "cable"), (whole, "connector")]
     assert best("a long extension cable", isa) == [("extension cable", "cable")]
     assert {surface for surface, _ in best("braided HDMI cable", isa)} == {"cable", "braided HDMI cable"}
-    assert set(best("a cable", isa)) == {("cable", "accessory"), ("cable", "device")}
+    assert {concept for _, concept in best("a cable", isa)} == {"accessory", "device", "wire"}
 
 
 def test_plural_that_is_its_own_word_is_not_the_singular(isa: IsaTable) -> None:
@@ -91,7 +91,7 @@ def test_plural_that_is_its_own_word_is_not_the_singular(isa: IsaTable) -> None:
 
 def test_vague_concepts_are_not_linked_and_the_list_can_be_replaced(isa: IsaTable) -> None:
     (mentions,) = link_texts(["necklace"], isa)
-    assert [m.concept for m in mentions] == ["jewelry"]
+    assert [m.concept for m in mentions] == ["jewelry", "ornament"]
     assert best("item", isa) == []
     (mentions,) = link_texts(["necklace"], isa, vague=["jew*", "*ment"])
     assert [m.concept for m in mentions] == ["item"]
@@ -154,7 +154,7 @@ def test_each_phrase_keeps_its_best_concept_among_the_top(isa: IsaTable) -> None
 
 def test_phrase_names_its_class_except_where_the_table_knows_better(tmp_path: Path) -> None:
     path = tmp_path / "isa.tsv"
-    path.write_text("tool\tsearch engine\t30\nvehicle\tengine\t4\nengine\tdiesel\t5\nring\tband\t3\njewelry\tring\t9\n")
+    path.write_text("tool\tsearch engine\t30\nmotor\tengine\t4\nengine\tdiesel\t5\nring\tband\t3\njewelry\tring\t9\n")
     own = open_isa(path, cache=tmp_path / "cache")
     assert best("a search engine", own) == [("search engine", "tool")]
     assert best("a car engine", own)[0] == ("car engine", "engine")

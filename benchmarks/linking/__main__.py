@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from benchmarks.linking.labels import Item, read, verdict
-from benchmarks.linking.methods import METHODS, Links
+from benchmarks.linking.methods import METHODS, Links, linker
 from mindkg.link.isa import open_isa
+from mindkg.link.steps import ALL
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def _share(values: Sequence[bool]) -> float:
 
 
 def main() -> None:
-    """Print one row a method and part of the labels, then the linker by relation."""
+    """Print a row for each method and part of the labels, for each step left out, and for each relation."""
     options = _options()
     items = read(options.data)
     isa = open_isa(options.isa)
@@ -71,6 +72,11 @@ def main() -> None:
             for name, group in groups.items():
                 if name == part or method == "mindkg":
                     print(_row(name, method, score(group, link(group, isa))))
+    print("\n| labels | step left out | texts | p@1 | p@3 | phrases found | phrases right | forbidden | stray |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for part, chosen in parts.items():
+        for step in fields(ALL):
+            print(_row(part, step.name, score(chosen, linker(chosen, isa, replace(ALL, **{step.name: False})))))
     print("\n| relation | method | texts | p@1 | p@3 | phrases found | phrases right | forbidden | stray |")
     print("|---|---|---|---|---|---|---|---|---|")
     for relation in sorted({item.relation for item in items}):

@@ -29,6 +29,9 @@ _EVIDENCE: Final = 3
 _FIXED: Final = 10
 """Counts from which on a phrase is known well enough to say that it is not what its last word says."""
 
+LEAST: Final = -5.0
+"""Concepts with a lower score are not linked from a table of LARGE pairs or more."""
+
 HEAD: Final = 4.0
 """Score of the class that a phrase names itself: an extension cable is a cable before it is anything else."""
 
@@ -111,6 +114,8 @@ def _linked(
     least = _EVIDENCE if isa.pairs >= LARGE else 1
     counted = rows.filter(pc.greater_equal(rows["total"], least))
     scored = preferred(counted, isa, vague, steps)
+    if isa.pairs >= LARGE:
+        scored = scored.filter(pc.greater_equal(scored["score"], LEAST))
     if steps.heads:
         scored = _favoured(scored)
     code = pc.index_in(scored["instance"], forms.dictionary).to_numpy().astype(np.int64)
@@ -164,7 +169,7 @@ def _parts(phrases: pa.Array, steps: Steps) -> tuple[_Parts, _Parts]:
         whole_only = head in stops("end")
         light = head in stops("head") or words[-1] in stops("head")
         for first, last, written, folded in candidates(words, tags, lemma):
-            if last == len(words) or light or (whole_only and _is_artifact(folded)):
+            if last == len(words) or light or (whole_only and last == len(words) - 1 and _is_artifact(folded)):
                 parts.add(number, first, last, written, folded)
         if steps.heads and len(words) > 1 and not (whole_only or light):
             for named in _ends(words, tags):
@@ -185,8 +190,8 @@ def _ends(words: list[str], tags: str) -> list[tuple[int, int, str, str]]:
         begin += 1
     whole = " ".join([*words[begin:-1], head])
     firsts = [first for first in range(begin + 1, size) if tags[first] not in "o#"]
-    if not set(tags[begin : size - 1]) & set("no"):
-        # adjectives alone make no class: a flat tire is a tire, which says nothing
+    if not set(tags[begin : size - 1]) & set("no") and "g" not in tags[1 : size - 1]:
+        # adjectives alone make no class: a flat tire is a tire, which says nothing; "watching birds" are no birds
         firsts = []
     return [(begin, size, whole, " ".join([*words[first:-1], head])) for first in firsts]
 

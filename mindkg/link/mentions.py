@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.link.choice import LARGE, Choice, choose
+from mindkg.link.choice import LARGE, LEAST, Choice, choose
 from mindkg.link.context import PULL, by_relation, subjects
 from mindkg.link.ranking import first_of_each
 
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 
 _WEIGHED: Final = 8
 """Concepts of a phrase that are weighed in its text."""
-
-CUT: Final = 1.5
-"""Concepts whose score is this far below their phrase's best are not linked."""
-
-LEAST: Final = -5.0
-"""Concepts with a lower score are not linked from a table of LARGE pairs or more."""
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -64,8 +58,9 @@ def mentions(texts: Texts, isa: IsaTable, vague: Collection[str], top_k: int, st
     mention, row = _spread(choice.code[link], choice.rows["code"].to_numpy())
     subject = subjects([texts.text, texts.titles], isa) if steps.context else None
     score = _weighed(texts.relation, subject, text_of[occurrence[mention]], choice, row, steps)
-    least = LEAST if isa.pairs >= LARGE else -np.inf
-    mention, row, score = _near(occurrence, mention, row, score, least, steps)
+    if isa.pairs >= LARGE:
+        kept = np.flatnonzero(score >= LEAST)
+        mention, row, score = mention[kept], row[kept], score[kept]
     where = text_of[occurrence]
     picked, rank = _rank(where[mention], occurrence[mention], score, choice.rows["concept_code"].to_numpy()[row], top_k)
     mention, row = mention[picked], row[picked]
@@ -119,18 +114,6 @@ def _weighed(relation: Ints, subject: Floats | None, text: Ints, choice: Choice,
         domain = choice.rows["domain"].to_numpy()[row]
         score = score + np.where(domain >= 0, PULL * subject[text, np.maximum(domain, 0)], 0.0)
     return score
-
-
-def _near(
-    occurrence: Ints, mention: Ints, row: Ints, score: Floats, least: float, steps: Steps
-) -> tuple[Ints, Ints, Floats]:
-    """Leave out what is far behind the best concept of its phrase, or below ``least``."""
-    if not steps.cut or not len(mention):
-        return mention, row, score
-    best = np.full(len(occurrence), -np.inf)
-    np.maximum.at(best, mention, score)
-    kept = np.flatnonzero((score >= best[mention] - CUT) & (score >= least))
-    return mention[kept], row[kept], score[kept]
 
 
 def _rank(text: Ints, phrase: Ints, score: Floats, concept: Ints, top_k: int) -> tuple[Ints, Ints]:

@@ -12,7 +12,7 @@ class Steps:
     ``heads``: a phrase of several words is what its last ones name; ``vague``: concepts that say nothing are left out;
     ``noise``: so are concepts that were counted too seldom; ``classes``: classes of phrase and concept must agree;
     ``witness``: the shipped table confirms; ``factors``: concepts.tsv; ``relation`` and ``context``: what the relation
-    and the other words of intention and titles say of the sense; ``cut``: concepts far behind a phrase's best go.
+    and the other words of intention and titles say of the sense.
     """
 
     heads: bool = True
@@ -23,7 +23,6 @@ class Steps:
     factors: bool = True
     relation: bool = True
     context: bool = True
-    cut: bool = True
 
 
 ALL = Steps()
