@@ -213,6 +213,9 @@ def test_rows_have_the_types_of_the_embedded_engine(
         "SELECT (1 AS ?i) (1.5 AS ?d) (2e0 AS ?f) (true AS ?b) ('x' AS ?s) ?none {}",
         "SELECT ?p ?plausibility { ?p a mind:Assertion OPTIONAL { ?p mind:plausibility ?plausibility } } ORDER BY ?p",
         "SELECT ?x { ?x a mind:Nothing }",
+        "SELECT (COUNT(*) AS ?n) WHERE { { ?x a mind:Product } UNION { ?x a mind:CoBuy FILTER(STR(?x) != '} {') } }",
+        "SELECT ?x WHERE { ?x a ?y } ORDER BY ?x LIMIT 3 VALUES ?y { mind:Product }",
+        "SELECT ?x (EXISTS { ?x a mind:CoBuy } AS ?is) WHERE { ?x mind:support ?n } ORDER BY ?x LIMIT 9",
         "ASK { ?x a mind:Product }",
         "CONSTRUCT { ?p schema:name ?name } { { SELECT * { ?p schema:name ?name } ORDER BY ?p LIMIT 1 } }",
     ):

@@ -23,7 +23,7 @@ _FLOATS: Final = {_XSD + name for name in ("double", "float", "decimal")}
 
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
 _STRINGS: Final = r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n\r])*"|'(?:\\.|[^'\\\n\r])*'"""
-_UNREAD: Final = tuple(
+UNREAD: Final = tuple(
     re.compile(rf"<[^<>\"{{}}|^`\\\s{more}]*>|{_STRINGS}|#[^\n\r]*|[?$]\w+|:(?:[\w.%:-]|\\.)*", re.DOTALL)
     for more in ("", "'")
 )
@@ -104,7 +104,7 @@ def _asks_elsewhere(text: str) -> bool:
     An apostrophe may stand in an IRI and, after a less-than sign, begin a string: both readings are looked at.
     """
     decoded = _ESCAPE.sub(lambda m: chr(min(int(m[1] or m[2], 16), 0x10FFFF)), text)  # as SPARQL 1.1, section 19.2
-    return any("service" in unread.sub(" ", decoded).lower() for unread in _UNREAD)
+    return any("service" in unread.sub(" ", decoded).lower() for unread in UNREAD)
 
 
 def result_table(answer: Any) -> pa.Table:

@@ -19,7 +19,7 @@ from mindkg.graph.property_graph import expected_counts
 from mindkg.graph.rdf_model import prefixes
 from mindkg.resources import data_folder
 from mindkg.stores.base import Dialect, Progress, check_counts, counts, one_line
-from mindkg.stores.oxigraph import result_table, triple_table
+from mindkg.stores.oxigraph import UNREAD, result_table, triple_table
 from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint
 
 GRAPH: Final = "https://w3id.org/mindkg/graph"
@@ -78,7 +78,10 @@ class SparqlStore:
         if self._endpoint is None:
             raise QueryError("The store is closed")
         try:
-            return _rows(self._endpoint.query(_with_prefixes(text), self.graph))
+            inside = _inside(text, self.graph)
+            if inside is None:
+                return _rows(self._endpoint.query(_with_prefixes(text), self.graph))
+            return _rows(self._endpoint.query(_with_prefixes(inside)))
         except (ValueError, SyntaxError) as error:
             raise QueryError(f"The endpoint refuses the query: {one_line(error)}") from error
         except StoreError as error:
@@ -255,6 +258,33 @@ def _rows(answer: Answer) -> pa.Table:
     if "json" in answer.media:
         return result_table(pyoxigraph.parse_query_results(answer.data, format=pyoxigraph.QueryResultsFormat.JSON))
     return triple_table(pyoxigraph.parse(answer.data, format=pyoxigraph.RdfFormat.from_media_type(answer.media)))
+
+
+def _inside(text: str, graph: str) -> str | None:
+    """Return the SELECT ``text`` with all its patterns in ``GRAPH <graph> { }``, None where it has another form.
+
+    It means the same as ``graph`` for a default graph, from which Fuseki reads five times as slowly.
+
+    >>> _inside("SELECT ?s WHERE { ?s ?p '}' } LIMIT 1", "urn:g")
+    "SELECT ?s WHERE { GRAPH <urn:g> { ?s ?p '}' } } LIMIT 1"
+    """
+    plain, other = (unread.sub(lambda m: " " * len(m[0]), text) for unread in UNREAD)
+    begin = re.fullmatch(r"[^{}]*\bSELECT\b[^{}]*\bWHERE\s*(\{.*\})[^{}]*", plain, re.DOTALL | re.IGNORECASE)
+    if graph == DEFAULT or plain != other or begin is None or re.search(r"\b(FROM|GRAPH)\b", plain, re.IGNORECASE):
+        return None
+    start, end = begin.span(1)
+    if not _is_one_group(plain[start:end]):
+        return None
+    return f"{text[:start]}{{ GRAPH <{graph}> {text[start:end]} }}{text[end:]}"
+
+
+def _is_one_group(text: str) -> bool:
+    """Return whether the brace that begins ``text`` is closed at its end and not before."""
+    depth, closed = 0, 0
+    for brace in re.finditer(r"[{}]", text):
+        depth += 1 if brace[0] == "{" else -1
+        closed += depth == 0
+    return depth == 0 and closed == 1
 
 
 def _with_prefixes(text: str) -> str:
