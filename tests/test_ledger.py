@@ -17,7 +17,7 @@ import pytest
 from asking import CONCURRENCY, Asking, questions, request
 from lvlm_server import running
 
-from mindkg.distill.ask import Asked, ask
+from mindkg.distill.ask import Asked, ask, gives_logprobs
 from mindkg.distill.backends.base import Outcome
 from mindkg.distill.ledger import SCHEMA, SUMMARY, Ledger, _Keys
 from mindkg.distill.requests import Answer, Request, RequestError
@@ -145,6 +145,27 @@ def test_too_many_errors_stop_the_run(tmp_path: Path) -> None:
         assert ask(questions(40), Scripted(*outcomes(30)), ledger, max_error_rate=0.75).failed == 30
     with Ledger(tmp_path / "all") as ledger, pytest.raises(MindKGError, match="2 of 2 requests failed"):
         ask(questions(2), Scripted(*outcomes(40)), ledger)
+
+
+def test_a_model_that_gave_log_probabilities_is_not_asked_again(tmp_path: Path) -> None:
+    class Probed(Scripted):
+        def __init__(self, gives: bool) -> None:
+            super().__init__()
+            self.gives, self.times = gives, 0
+
+        def logprobs(self) -> bool:
+            self.times += 1
+            return self.gives
+
+    told = []
+    for gives in (False, True, False):
+        backend = Probed(gives)
+        with Ledger(tmp_path) as ledger:
+            told.append((gives_logprobs(backend, ledger), backend.times))
+    assert told == [(False, 1), (True, 1), (True, 0)]
+    other = Probed(False)
+    other.model = "other"
+    assert not gives_logprobs(other, Ledger(tmp_path))
 
 
 def test_the_digest_is_of_the_content(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from mindkg.distill.backends.base import Backend
 from mindkg.distill.ledger import Ledger
-from mindkg.distill.requests import Request, RequestError
+from mindkg.distill.requests import Answer, Prompt, Request, RequestError, Sampling, Subject, request_key
 from mindkg.errors import MindKGError
 
 LEAST: Final = 20
@@ -57,6 +57,23 @@ def ask(
     if error and not answered:
         raise _too_many(answered, failed, error)
     return Asked(answered + failed, answered, failed, unknown)
+
+
+def gives_logprobs(backend: Backend, ledger: Ledger) -> bool:
+    """Return whether the first token of ``backend`` comes with log-probabilities, asking at most once for a model.
+
+    A model that gave them once is taken at its word, so that a run which goes on asks for nothing twice; another server
+    that withholds them is found out by its first answer.
+    """
+    prompt, sampling = Prompt("logprobs", "1", "", ""), Sampling()
+    key = request_key(backend.model, backend.revision, prompt, (), sampling, 0)
+    asked = Request(key, "filter", Subject(), "", prompt, (), sampling, backend.model)
+    if next(ledger.missing([asked]), None) is None:
+        return True
+    gives = backend.logprobs()
+    if gives:
+        ledger.append(asked, Answer(""))
+    return gives
 
 
 def _too_many(answered: int, failed: int, error: RequestError) -> MindKGError:
