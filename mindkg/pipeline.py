@@ -160,12 +160,13 @@ def images(
     The options are those of ``mindkg.images.fetch_images``. A call that was interrupted goes on where it stopped.
     Raises InputError for an option out of range, LockedError where another process writes to the KB.
     """
-    from mindkg.images import fetch_images
+    from mindkg.images import count_pictures, fetch_images
 
     directory, report = KBDirectory(kb), progress or (lambda stage, rows, total: None)
     products = scan(directory, directory.open_manifest().tables["products"])
     with directory.writing():
-        report("fetch", 0, None)
+        total = count_pictures(products)
+        report("fetch", 0, total)
         fetched = fetch_images(
             products,
             directory.path,
@@ -177,7 +178,7 @@ def images(
             timeout=timeout,
             retries=retries,
             allow_private=allow_private,
-            progress=lambda pictures: report("fetch", pictures, None),
+            progress=lambda pictures: report("fetch", pictures, total),
         )
         return fetched, run_locked(directory, {}, progress=progress)
 

@@ -118,7 +118,7 @@ def test_from_metadata_to_a_queried_graph(tmp_path: Path, pictures: str) -> None
     teacher = Teacher()
     taught = _ingested(tmp_path / "taught", pictures)
     distillation.distill(taught, teacher, **asked)  # type: ignore[arg-type] # a Backend of its own
-    model = make_llava(tmp_path / "llava")
+    model = make_llava(tmp_path / "llava", [prompt for _, prompt, _ in teacher.lessons])
     assert overfit(model, teacher.lessons) < 0.1
 
     (tmp_path / "served").mkdir()

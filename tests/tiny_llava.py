@@ -14,8 +14,14 @@ TEMPLATE = (
 )
 
 
-def make_llava(folder: Path) -> Path:
-    """Write an untrained model with its processor into ``folder`` and return it."""
+_KNOWN = 0.01
+
+
+def make_llava(folder: Path, texts: Sequence[str] = ()) -> Path:
+    """Write an untrained model with its processor into ``folder`` and return it.
+
+    Its tokens are bytes, and what ``texts`` often repeat: long prompts are then short.
+    """
     import torch
     from transformers import (
         CLIPImageProcessor,
@@ -27,7 +33,7 @@ def make_llava(folder: Path) -> Path:
     )
 
     torch.manual_seed(0)
-    tokenizer = _byte_tokenizer()
+    tokenizer = _tokenizer(texts)
     vision = CLIPVisionConfig(
         hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=28, patch_size=14,
         projection_dim=32,
@@ -54,20 +60,23 @@ def make_llava(folder: Path) -> Path:
     return folder
 
 
-def _byte_tokenizer() -> Any:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+def _tokenizer(texts: Sequence[str]) -> Any:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: n for n, letter in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=bool(texts))
     tokenizer.decoder = decoders.ByteLevel()
+    if texts:
+        trainer = trainers.BpeTrainer(vocab_size=1500, initial_alphabet=alphabet, show_progress=False)
+        tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_special_tokens([AddedToken(word, special=True) for word in ("<pad>", "</s>", "<image>")])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>")
 
 
-def overfit(folder: Path, lessons: Sequence[tuple[Any, str, str]], steps: int = 150) -> float:
-    """Train the model in ``folder`` on (picture or None, prompt, answer) and return the last loss."""
+def overfit(folder: Path, lessons: Sequence[tuple[Any, str, str]], steps: int = 200) -> float:
+    """Train the model in ``folder`` on (picture or None, prompt, answer) until it knows them; return the last loss."""
     import torch
     from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
@@ -83,6 +92,8 @@ def overfit(folder: Path, lessons: Sequence[tuple[Any, str, str]], steps: int = 
         total.backward()
         optimizer.step()
         loss = float(total.detach())
+        if loss < _KNOWN:
+            break
     model.eval().save_pretrained(folder)
     return loss
 

@@ -1,0 +1,294 @@
+"""The verb distill from end to end with recorded answers, batch files and labels; nothing is asked twice."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+import mindkg
+from mindkg import distillation, pipeline
+from mindkg.distill.backends import Outcome
+from mindkg.distill.backends.replay import ReplayBackend
+from mindkg.distill.requests import Answer, Request
+from mindkg.errors import InputError, MindKGError
+
+TITLES = {"P1": "Red Tea Mug", "P2": "Steel Kettle", "P3": "Camp Lantern", "P4": "Wool Blanket"}
+PAIRS = [("P1", "P2"), ("P3", "P4"), ("P2", "P3")]
+WHY = {("P1", "P2"): "making tea", ("P3", "P4"): "camping in the cold", ("P2", "P3"): "boiling water outdoors"}
+USED: dict[str, Any] = {"relations": ["usedFor"]}
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A KB of four products and three pairs, without any answer."""
+    folder = tmp_path_factory.mktemp("ingested")
+    tables = {
+        "products.csv": [("product_id", "title"), *TITLES.items()],
+        "cobuys.csv": [("product_a", "product_b"), *PAIRS],
+    }
+    for name, rows in tables.items():
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+    pipeline.build([folder / name for name in tables], folder / "kb")
+    return folder / "kb"
+
+
+@pytest.fixture
+def kb(ingested: Path, tmp_path: Path) -> Path:
+    """A copy of the KB to distil."""
+    return Path(shutil.copytree(ingested, tmp_path / "kb"))
+
+
+def recorded(folder: Path, *, verdicts: bool = True) -> Path:
+    """Write the answers to all questions about ``usedFor``."""
+    records: list[dict[str, Any]] = [{"product_id": asin, "text": f"A fine {t}."} for asin, t in TITLES.items()]
+    for (a, b), why in WHY.items():
+        record = {"product_a": b, "product_b": a, "relation": "UsedFor",
+                  "text": f"The potential co-buy intention could be they are both used for {why}."}  # fmt: skip
+        records.append(record | ({"verdict": "No, never." if (a, b) == PAIRS[2] else "Yes."} if verdicts else {}))
+    path = folder / "answers.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
+    return path
+
+
+class Scorer:
+    """Answers everything; the filter's yes has a probability that depends on the pair."""
+
+    model, revision = "scorer", ""
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+
+    def logprobs(self) -> bool:
+        return True
+
+    def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
+        for request in requests:
+            self.asked.append(request)
+            yield request, self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
+        if request.stage == "filter":
+            yes = 0.9 if "making tea" in request.prompt.text else 0.2
+            return Answer("Yes", first=(("Yes", math.log(yes)), (" no", math.log(1 - yes))))
+        if request.stage == "features":
+            return Answer("A fine thing.")
+        pair = next(why for ids, why in WHY.items() if all(TITLES[i] in request.prompt.text for i in ids))
+        return Answer(f"The potential co-buy intention could be they are both used for {pair}.")
+
+    def close(self) -> None:
+        pass
+
+
+def test_recorded_answers_become_a_graph(kb: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    done = distillation.distill(kb, f"replay:{recorded(tmp_path)}", say=said.append, **USED)
+    assert any("paper" in line for line in said) and done.settings.filter_mode == "paper"
+    assert {name: n["answered"] for name, n in done.counts.items()} == {"features": 4, "intentions": 3, "filter": 3}
+    with mindkg.KnowledgeBase.open(kb) as made:
+        assert sorted(made.table("intentions")["text"].to_pylist()) == sorted(WHY.values())
+        assert sorted(made.table("verdicts")["verdict"].to_pylist()) == ["no", "yes", "yes"]
+        assert set(made.table("generations")["pictures"].to_pylist()) == {0}
+        assert sorted(made.table("runs")["stage"].to_pylist()) == ["features", "filter", "intentions"]
+        assert made.cypher("MATCH (:CoBuy)-[r:USED_FOR]->(i:Intention) RETURN count(*) AS n").to_pylist() == [{"n": 2}]
+        stage = made.manifest.stages["distill"]
+        assert stage.read == stage.kept + stage.rejected == 10
+    again = distillation.distill(kb, f"replay:{recorded(tmp_path)}", **USED)
+    assert not again.built.published
+
+
+def test_what_has_an_answer_is_not_asked_again(kb: Path) -> None:
+    first, second = Scorer(), Scorer()
+    distillation.distill(kb, first, relations=["usedFor"])  # type: ignore[arg-type]
+    distillation.distill(kb, second, relations=["isA"])  # type: ignore[arg-type]
+    assert [r.stage for r in first.asked] == ["features"] * 4 + ["intentions"] * 3 + ["filter"] * 3
+    # the same words about the same pair are the same question to the filter, whatever relation they answer
+    assert {r.stage for r in second.asked} == {"intentions"}
+    assert {r.subject.relation for r in second.asked} == {"isA"}
+    with mindkg.KnowledgeBase.open(kb) as made:
+        assert sorted(set(made.table("generations")["relation"].to_pylist())) == ["isA", "usedFor"]
+        rows = {name: made.table(name).num_rows for name in ("features", "generations", "verdicts")}
+        assert rows == {"features": 4, "generations": 6, "verdicts": 6}
+        assert len(made.manifest.options["distill"]) == 1
+
+
+def test_answers_stay_when_the_sources_are_read_anew(kb: Path, tmp_path: Path) -> None:
+    distillation.distill(kb, Scorer(), **USED)  # type: ignore[arg-type]
+    more = tmp_path / "more.csv"
+    more.write_text("product_id,title\n" + "".join(f"{i},{t}\n" for i, t in TITLES.items()) + "P5,Tent\n")
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("product_a,product_b\nP1,P2\nP4,P5\n")
+    pipeline.build([more, pairs], kb)
+    with mindkg.KnowledgeBase.open(kb) as made:
+        assert made.table("intentions")["text"].to_pylist() == ["making tea"]
+        assert made.manifest.stages["distill"].notes["passes"][0]["intentions"]["missing"] == 1
+
+
+def test_batch_files_go_out_and_come_back_pass_by_pass(kb: Path, tmp_path: Path) -> None:
+    scorer, out = Scorer(), tmp_path / "out.jsonl"
+    for expected in (4, 3, 3):
+        n = distillation.write_batch(kb, out, model="m", **USED)
+        lines = [json.loads(line) for line in out.read_text().splitlines()]
+        assert n == len(lines) == expected
+        assert all(line["url"] == "/v1/chat/completions" and line["body"]["model"] == "m" for line in lines)
+        results = tmp_path / "in.jsonl"
+        results.write_text("".join(json.dumps(_result(line, scorer)) + "\n" for line in lines))
+        distillation.distill(kb, f"replay:{results}", model="m", **USED)
+    assert distillation.write_batch(kb, out, model="m", **USED) == 0
+    with mindkg.KnowledgeBase.open(kb) as made:
+        assert sorted(pc.round(made.table("verdicts")["score"], 6).to_pylist()) == [0.2, 0.2, 0.9]
+
+
+def _result(line: dict[str, Any], scorer: Scorer) -> dict[str, Any]:
+    """Return what a batch service writes for a request."""
+    content = line["body"]["messages"][-1]["content"]
+    text = content if isinstance(content, str) else content[-1]["text"]
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Fine."}}
+    if line["body"].get("logprobs"):
+        yes = 0.9 if "making tea" in text else 0.2
+        top = [{"token": "Yes", "logprob": math.log(yes)}, {"token": "No", "logprob": math.log(1 - yes)}]
+        choice["message"]["content"] = "Yes"
+        choice["logprobs"] = {"content": [{"token": "Yes", "logprob": top[0]["logprob"], "top_logprobs": top}]}
+    elif "Product B" in text:
+        why = next(why for ids, why in WHY.items() if all(TITLES[i] in text for i in ids))
+        choice["message"]["content"] = f"The potential co-buy intention could be they are both used for {why}."
+    body = {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}
+    return {"custom_id": line["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
+
+
+def test_a_failed_batch_line_is_a_reject(kb: Path, tmp_path: Path) -> None:
+    out, results = tmp_path / "out.jsonl", tmp_path / "in.jsonl"
+    distillation.write_batch(kb, out, model="m", passes=["features"], **USED)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    told = [_result(line, Scorer()) for line in lines]
+    told[0]["response"] = {"status_code": 400, "body": {"error": {"message": "the picture is too large"}}}
+    results.write_text("".join(json.dumps(line) + "\n" for line in told))
+    done = distillation.distill(kb, f"replay:{results}", model="m", passes=["features"], max_error_rate=0.5, **USED)
+    assert done.counts["features"]["failed"] == 1
+    with mindkg.KnowledgeBase.open(kb) as made:
+        [reject] = [r for r in made.table("rejects").to_pylist() if r["stage"] == "distill"]
+        assert reject["reason"] == "request_failed" and "the picture is too large" in reject["detail"]
+
+
+def test_scores_are_calibrated_on_labels(kb: Path, tmp_path: Path) -> None:
+    distillation.distill(kb, Scorer(), samples=8, **USED)  # type: ignore[arg-type]
+    with mindkg.KnowledgeBase.open(kb) as made:
+        scores = {r["generation_id"]: r["score"] for r in made.table("verdicts").to_pylist()}
+    labels = tmp_path / "labels.csv"
+    # people say yes half as often as the score says
+    ids = sorted(scores, key=lambda g: (scores[g], g))
+    rows = [(g, "yes" if n % 2 else "no") for n, g in enumerate(ids)]
+    labels.write_text("generation_id,label\n" + "".join(f"{g},{label}\n" for g, label in rows))
+    report, _ = distillation.calibrate(kb, labels, method="platt")
+    assert report.n == 24 and report.after.brier < report.before.brier
+    stored = json.loads((kb / "calibration.json").read_text())
+    assert stored["n"] == 24 and stored["before"]["brier"] == report.before.brier
+    with mindkg.KnowledgeBase.open(kb) as made:
+        calibrated = made.table("verdicts")["score"].to_pylist()
+        assert len(calibrated) == 24 and all(0.3 < score < 0.7 for score in calibrated)
+
+
+def test_a_dry_run_counts_what_would_be_sent(kb: Path) -> None:
+    before = distillation.dry_run(kb, model="scorer", **USED).to_pylist()
+    assert [(r["pass"], r["requests"], r["to_send"]) for r in before] == [
+        ("features", 4, 4), ("intentions", 3, 3), ("filter", 3, 3)]  # fmt: skip
+    assert all(r["prompt_tokens"] > 100 for r in before)
+    distillation.distill(kb, Scorer(), **USED)  # type: ignore[arg-type]
+    after = distillation.dry_run(kb, model="scorer", **USED).to_pylist()
+    assert [(r["in_ledger"], r["to_send"], r["exact"]) for r in after] == [(4, 0, True), (3, 0, True), (3, 0, True)]
+    spent = distillation.paid(kb, price_in=1.0).to_pylist()
+    assert sorted((r["stage"], r["answers"]) for r in spent) == [("features", 4), ("filter", 3), ("intentions", 3)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("{", "a line is not JSON"),
+        ("[1]", "not a JSON object"),
+        ('{"product_id": "P1"}', "a record has no text"),
+        ('{"text": "x"}', "unknown relation"),
+        ('{"text": "x", "relation": "usedFor"}', "names no request, product or pair"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_said(tmp_path: Path, lines: str, words: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(lines + "\n")
+    with pytest.raises(InputError, match=words):
+        ReplayBackend(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--backend", "ftp://x"], "no backend"),
+        (["--backend", "replay:missing.jsonl"], "no file of answers"),
+        (["--backend", "replay:{answers}", "--relations", "likes"], "unknown relation"),
+        (["--backend", "replay:{answers}", "--passes", "dream"], "unknown pass"),
+        (["--write-batch", "{answers}.out"], "needs the name of its model"),
+        (["--calibrate", "missing.csv"], "no scores"),
+    ],
+)
+def test_mistakes_are_one_line(kb: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    answers = recorded(tmp_path)
+    given = [option.format(answers=answers) for option in options]
+    ran = subprocess.run(
+        [sys.executable, "-m", "mindkg", "distill", str(kb), *given], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1 and words in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_one_model_that_fails_at_everything_stops_the_run(kb: Path) -> None:
+    class Broken(Scorer):
+        def _answer(self, request: Request) -> Any:
+            from mindkg.distill.requests import RequestError
+
+            return RequestError("the server is on fire", status=500)
+
+    with pytest.raises(MindKGError, match="the server is on fire"):
+        distillation.distill(kb, Broken(), **USED)  # type: ignore[arg-type]
+
+
+def test_real_answers_replayed_give_what_a_build_gives(real_data: Path, tmp_path: Path) -> None:
+    sample = real_data / "mind" / "mind_llava_sample.csv.gz"
+    pipeline.build(sample, tmp_path / "built")
+    with mindkg.KnowledgeBase.open(tmp_path / "built") as built:
+        for name in ("products", "cobuys"):
+            pq.write_table(built.table(name).drop_columns("source"), tmp_path / f"{name}.parquet")
+        features = built.table("features").to_pylist()
+    pipeline.build([tmp_path / f"{name}.parquet" for name in ("products", "cobuys")], tmp_path / "replayed")
+    with (tmp_path / "answers.jsonl").open("w", encoding="utf-8") as out:
+        for f in features:
+            out.write(json.dumps({"product_id": f["product_id"], "text": f["text"]}) + "\n")
+        with gzip.open(sample, "rt", newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                record = {"product_a": row["id_a"], "product_b": row["id_b"], "relation": row["Relation"],
+                          "text": row["Intention"], "verdict": row["Agreement"]}  # fmt: skip
+                out.write(json.dumps(record) + "\n")
+    distillation.distill(tmp_path / "replayed", f"replay:{tmp_path / 'answers.jsonl'}", samples=2)
+    with (
+        mindkg.KnowledgeBase.open(tmp_path / "built") as built,
+        mindkg.KnowledgeBase.open(tmp_path / "replayed") as made,
+    ):
+        for name in ("products", "cobuys"):
+            assert made.table(name).drop_columns("source").equals(built.table(name).drop_columns("source")), name
+        for name in ("assertions", "intentions", "mentions"):
+            assert made.table(name).equals(built.table(name)), name
+        assert _verdicts(made) == _verdicts(built)
+
+
+def _verdicts(kb: mindkg.KnowledgeBase) -> list[tuple[Any, ...]]:
+    """Return the verdicts with what they are about, without the keys of runs."""
+    about = {r["generation_id"]: (r["cobuy_id"], r["relation"], r["text"]) for r in kb.table("generations").to_pylist()}
+    return sorted((*about[v["generation_id"]], v["text"], v["verdict"]) for v in kb.table("verdicts").to_pylist())
