@@ -1,8 +1,12 @@
-"""The catalogue on both engines, each query with the busiest product, pair, concept and so on of the graph."""
+"""The catalogue on both engines, each query with the busiest product, pair, concept and so on of the graph.
+
+``python -m benchmarks.queries KB [ADDRESS…]`` asks a KB that is there, and the servers it was loaded into.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -73,3 +77,32 @@ def _values(query: CatalogueQuery, known: dict[str, str]) -> dict[str, str]:
     """Return a value for each required parameter, by its name or by the first word of it."""
     required = [p.name for p in query.parameters if p.required]
     return {name: known.get(name) or known.get(name.split("_")[0]) or "" for name in required}
+
+
+def seconds(kb: Path, engines: Sequence[str], timeout: float) -> Iterator[tuple[str, ...]]:
+    """Yield each query with the seconds that it takes on each of ``engines``: names, or addresses of loaded servers."""
+    from mindkg.knowledge_base import KnowledgeBase
+    from mindkg.queries import catalogue
+
+    known = busiest(KnowledgeBase.open(kb).graph())
+    for name, query in catalogue().items():
+        values = _values(query, known)
+        took = (run("query", kb=kb.resolve(), engine=e, name=name, values=values, timeout=timeout) for e in engines)
+        yield name, *(m.error[:40] or f"{m.seconds:.2f}" for m in took)
+
+
+def main() -> None:
+    """Print one line a query, as Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.queries", description=main.__doc__)
+    parser.add_argument("kb", type=Path)
+    parser.add_argument("address", nargs="*", help="a server that the KB was loaded into: bolt://… or http://…")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds that one query may take")
+    options = parser.parse_args()
+    engines = (*ENGINES, *options.address)
+    print(f"| query | {' | '.join(engines)} |\n|---|{'---:|' * len(engines)}")
+    for line in seconds(options.kb, engines, options.timeout):
+        print(f"| {' | '.join(line)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
