@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from mindkg.engine import daft, from_arrow, processes
 from mindkg.sources.amazon import fields
-from mindkg.sources.amazon.lines import parse_line, pieces
+from mindkg.sources.amazon.lines import Piece, parse_line, pieces
 from mindkg.sources.amazon.markup import plain_column
 from mindkg.sources.amazon.staged import LINE_BITS, Reading, identifiers
 from mindkg.sources.blocks import LIST_SEPARATOR, Damage, beginning
@@ -24,6 +25,9 @@ BATCH: Final = 1_000
 """Lines a worker takes at a time: a fifth of a second of work where they are Python, some MB of text."""
 SMALL: Final = 4_000
 """Rows below which worker processes cost more than they bring."""
+
+SLAB: Final = 1 << 26
+"""Bytes of lines that are in memory at once; workers start anew for each."""
 
 _TEXTS: Final = ("title", "brand", "description")
 _PARSED: Final = pa.struct(
@@ -53,36 +57,41 @@ def read_metadata(
 
     Returns the places of exact double rows, which are rejected too, sorted; and the layouts found in each file.
     """
-    rows = sum(_stage_lines(reading, number, path) for number, path in enumerate(files))
     digests, places = [np.empty(0, "V16")], [np.empty(0, np.int64)]
     layouts: list[set[str]] = [set() for _ in files]
-    lines = reading.staging.scan("lines")
-    parsed = _parser(lists, rows)(daft.col("line")).alias("parsed")
-    for batch in lines.select("place", parsed).to_arrow_iter():
-        good = _take(reading, batch, files)
-        places.append(good["place"].to_numpy())
-        digests.append(np.frombuffer(b"".join(good["digest"].to_pylist()), "V16"))
-        for number, name in set(zip((places[-1] >> LINE_BITS).tolist(), good["source"].to_pylist(), strict=True)):
-            layouts[number].add(name)
-        progress(len(batch))
-    double = _reject_doubles(reading, np.concatenate(digests), np.concatenate(places), files)
-    return double, layouts
+    for slab in _slabs(reading, files):
+        parsed = _parser(lists, len(slab))(daft.col("line")).alias("parsed")
+        for batch in from_arrow(slab).select("place", parsed).to_arrow_iter():
+            good = _take(reading, batch, files)
+            places.append(good["place"].to_numpy())
+            digests.append(np.frombuffer(b"".join(good["digest"].to_pylist()), "V16"))
+            for number, name in set(zip((places[-1] >> LINE_BITS).tolist(), good["source"].to_pylist(), strict=True)):
+                layouts[number].add(name)
+            progress(len(batch))
+    return _reject_doubles(reading, np.concatenate(digests), np.concatenate(places), files), layouts
 
 
-def _stage_lines(reading: Reading, number: int, path: Path) -> int:
-    """Stage the lines of a file that are not blank, and return how many they are."""
-    rows = 0
-    for piece in pieces(path):
-        reading.reject(path.name, piece.damages)
-        reading.rows_read += len(piece.damages)
-        lines = piece.data.split(b"\n")
-        full = [i for i, line in enumerate(lines) if line and not line.isspace()]
-        places = np.array(full, np.int64) + piece.first + (number << LINE_BITS)
-        table = pa.table({"place": places, "line": pa.array([lines[i] for i in full], pa.binary())})
-        reading.staging.write("lines", table)
-        rows += len(full)
-    reading.rows_read += rows
-    return rows
+def _slabs(reading: Reading, files: Sequence[Path]) -> Iterator[pa.Table]:
+    """Yield the lines of ``files`` that are not blank with their places, in tables of about ``SLAB`` bytes."""
+    waiting: list[pa.Table] = []
+    for number, path in enumerate(files):
+        for piece in pieces(path):
+            reading.reject(path.name, piece.damages)
+            lines = [(place, line) for place, line in _placed(piece, number) if line and not line.isspace()]
+            reading.rows_read += len(piece.damages) + len(lines)
+            if lines:
+                columns = zip(*lines, strict=True)
+                waiting.append(pa.table([pa.array(values) for values in columns], ["place", "line"]))
+            if sum(table.nbytes for table in waiting) >= SLAB:
+                yield pa.concat_tables(waiting)
+                waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _placed(piece: Piece, number: int) -> Iterator[tuple[int, bytes]]:
+    """Return the lines of a piece of the file ``number``, each with its place."""
+    return zip(count((number << LINE_BITS) + piece.first), piece.data.split(b"\n"))
 
 
 def _parser(lists: Sequence[str], rows: int) -> Any:
@@ -208,13 +217,10 @@ def _reject_doubles(reading: Reading, digests: npt.NDArray[np.void], places: Pla
     order = np.lexsort((places, halves[:, 1], halves[:, 0]))
     same = (halves[order][1:] == halves[order][:-1]).all(axis=1)
     doubles = np.sort(places[order][1:][same])
-    if len(doubles):
-        wanted = from_arrow(pa.table({"place": doubles}))
-        for batch in reading.staging.scan("lines").join(wanted, on="place", how="semi").to_arrow_iter():
-            columns = {
-                "reason": pa.repeat(pa.scalar("duplicate"), len(batch)),
-                "detail": pa.repeat(pa.scalar("an earlier row is the same"), len(batch)),
-                "text": pa.array([beginning(line) for line in batch["line"].to_pylist()]),
-            }
-            _reject(reading, pa.table({"place": batch["place"], **columns}), files)
+    wanted = set(doubles.tolist())
+    for number in np.unique(doubles >> LINE_BITS).tolist():
+        for piece in pieces(files[number]):
+            lines = [(place, line) for place, line in _placed(piece, number) if place in wanted]
+            why = ("duplicate", "an earlier row is the same")
+            reading.reject(files[number].name, [Damage(_line(place), *why, beginning(line)) for place, line in lines])
     return doubles

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mindkg.engine import daft
 
 SCHEMAS: Final = {
-    "lines": pa.schema([("place", pa.int64()), ("line", pa.binary())]),
     "products": pa.schema([("place", pa.int64()), *((f.name, f.type) for f in STAGED["products"])]),
     "entries": pa.schema(
         [("place", pa.int64()), ("list", pa.int8()), ("product", pa.string()), ("other", pa.string())]
