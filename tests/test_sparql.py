@@ -80,6 +80,17 @@ def test_it_holds_every_triple_in_every_way_of_loading(
     assert [line.rpartition(" holds ")[2] for line in lines] == ["this graph already"]
 
 
+def test_a_graph_that_was_changed_since_is_loaded_anew(sparql_server: str, graph_name: str, folder: Path) -> None:
+    load_sparql(folder, sparql_server, graph=graph_name)
+    before = triples(open_remote(sparql_server, graph=graph_name))
+    endpoint = sparql_http.Endpoint.writing(sparql_server)
+    endpoint.update(f"DELETE WHERE {{ GRAPH <{graph_name}> {{ ?x a <https://w3id.org/mindkg/ontology#Product> }} }}")
+    lines: list[str] = []
+    assert load_sparql(folder, sparql_server, graph=graph_name, progress=lines.append) == expected_counts(folder)
+    assert "changed since" in lines[0]
+    assert triples(open_remote(sparql_server, graph=graph_name)) == before
+
+
 def test_there_are_no_blank_nodes_that_parts_could_split(folder: Path, tmp_path: Path) -> None:
     write_ntriples(folder, tmp_path / "kb.nt")
     for line in (tmp_path / "kb.nt").read_bytes().splitlines():

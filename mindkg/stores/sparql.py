@@ -13,11 +13,14 @@ from typing import Any, ClassVar, Final, Self
 
 import pyarrow as pa
 
+from mindkg import __version__
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.ntriples import ntriples_chunks
 from mindkg.graph.property_graph import expected_counts
 from mindkg.graph.rdf_model import prefixes
+from mindkg.graph.selection import GRAPH_TABLES
 from mindkg.resources import data_folder
+from mindkg.storage import file_sha256
 from mindkg.stores.base import Dialect, Progress, check_counts, counts, one_line
 from mindkg.stores.oxigraph import UNREAD, result_table, triple_table
 from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint
@@ -137,10 +140,14 @@ class _Load:
         now = _state(self.server, self.target, self.target)
         beside = _subject(self.target) + _BESIDE
         if now.identity == self.identity and not now.parts:
-            self.report(f"{self.server.address} holds this graph already")
-            self._clear(beside)
-            return
-        if now.identity is None and _ask(self.server, "ASK { ?s ?p ?o }", self.target):
+            if counts(SparqlStore(self.server, self.target)) == expected_counts(self.folder):
+                self.report(f"{self.server.address} holds this graph already")
+                self._clear(beside)
+                return
+            self.report(f"{self.target} was changed since it was loaded; loading it anew")
+            self._clear(self.target)
+            now = _State(None, frozenset())
+        elif now.identity is None and _ask(self.server, "ASK { ?s ?p ?o }", self.target):
             hint = "Give another one with --graph, or empty it first"
             raise StoreError(
                 f"The graph {self.target} holds what mindkg did not write", record=self.server.address, hint=hint
@@ -223,12 +230,12 @@ def _pieces(folder: Path) -> Iterator[tuple[bytes, int]]:
 
 
 def _identity(folder: Path) -> str:
-    """Return what tells a graph folder, and how it is cut into parts, from others: a hash of its files."""
-    total = hashlib.sha256(f"{_PART}".encode())
-    for file in sorted(folder.glob("*.parquet")):
-        with file.open("rb") as stream:
-            total.update(f"{file.name} {hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
-    return total.hexdigest()[:20]
+    """Return what tells a graph folder, and how it is cut into parts, from others: a hash of its files.
+
+    The version of mindkg is in it, since another one may write other triples.
+    """
+    parts = [__version__, str(_PART), *(file_sha256(folder / f"{name}.parquet") for name in GRAPH_TABLES)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
 
 def _state(server: Endpoint, place: str, target: str) -> _State:
