@@ -120,3 +120,12 @@ def test_the_compose_file_starts_the_server_that_the_tests_use() -> None:
     (shown,) = re.findall(r"^java -jar \S+ --localhost (.*)$", PAGE, re.M)
     assert shown == options.replace("--loc=kb", "--loc=kb-data")
     assert '"127.0.0.1:3030:3030"' in text
+
+
+@pytest.mark.parametrize(("verb", "engine"), [("sparql", "bolt://127.0.0.1:9"), ("cypher", "http://127.0.0.1:9/kb")])
+def test_an_engine_is_asked_in_its_language(workplace: Path, verb: str, engine: str) -> None:
+    command = [str(BIN / "mindkg"), verb, "kb", "MATCH (n) RETURN n", "--engine", engine]
+    done = subprocess.run(command, cwd=workplace, env=ENVIRONMENT, capture_output=True, text=True)
+    other = {"sparql": "cypher", "cypher": "sparql"}[verb]
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.strip() == f"mindkg: {engine} does not speak {verb}. Ask it with: mindkg {other}"

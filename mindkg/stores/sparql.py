@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import pyarrow as pa
 
-from mindkg import __version__
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.ntriples import ntriples_chunks
 from mindkg.graph.property_graph import expected_counts
@@ -234,7 +234,7 @@ def _identity(folder: Path) -> str:
 
     The version of mindkg is in it, since another one may write other triples.
     """
-    parts = [__version__, str(_PART), *(file_sha256(folder / f"{name}.parquet") for name in GRAPH_TABLES)]
+    parts = [version("mindkg"), str(_PART), *(file_sha256(folder / f"{name}.parquet") for name in GRAPH_TABLES)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
 
