@@ -85,12 +85,13 @@ def choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
     forms = pa.array(parts.written + parts.folded, pa.string()).dictionary_encode()
     size = len(forms.dictionary)
     rows = isa.lookup(forms.dictionary)
+    parts, forms, fixed = _within(parts, forms, _fixed(rows))
     links = [_linked(parts, forms, rows, isa, vague, steps)]
     if steps.witness and isa.pairs >= LARGE and (shipped := open_isa()).fingerprint != isa.fingerprint:
         served = np.zeros(len(phrases), bool)
         served[np.array(parts.owner, np.int64)[links[0][0]]] = True
         links.append(_lent(parts, forms, ~served, shipped, isa, vague, steps))
-    named, heads = _named(ends, rows, isa, vague, 2 * size)
+    named, heads = _named(ends, fixed, isa, vague, 2 * size)
     every = _described(pa.concat_tables([table.select(_COLUMNS) for *_, table in links] + [heads.select(_COLUMNS)]))
     places = [np.concatenate([place for place, *_ in links]), named]
     owner, first, last = (
@@ -209,19 +210,18 @@ def _first_known(parts: _Parts, forms: pa.DictionaryArray, known: npt.NDArray[np
     return found[where], code[found[where]]
 
 
-def _named(ends: _Parts, rows: pa.Table, isa: IsaTable, vague: Collection[str], offset: int) -> tuple[Ints, pa.Table]:
+def _named(ends: _Parts, fixed: Ints, isa: IsaTable, vague: Collection[str], offset: int) -> tuple[Ints, pa.Table]:
     """Return the places in ``ends`` of each phrase's longest end that is a concept, and its rows, from code ``offset``.
 
-    The text is taken for one more sighting of the pair, so P(c|e) is 1 and P(e|c) that of a count of 1. A phrase that
-    the table knows well and never says to be what its last word says is not ("search engine" is no engine).
+    The text is taken for one more sighting of the pair, so P(c|e) is 1 and P(e|c) that of a count of 1. The phrases
+    ``fixed`` are left out.
     """
     labels = pa.array(ends.folded, pa.string()).dictionary_encode()
     known = isa.concept_totals(labels.dictionary)
     wide = known.filter(pc.greater_equal(known["instances"], SPREAD if isa.pairs >= LARGE else 1))
     wide = wide.filter(pc.invert(is_vague(wide["concept"], vague)))
     place = pc.fill_null(pc.index_in(labels, wide["concept"].combine_chunks()), -1).to_numpy().astype(np.int64)
-    whole = pa.array(ends.written, pa.string())
-    fits = np.flatnonzero((place >= 0) & ~np.asarray(pc.is_in(whole, _fixed(rows))))
+    fits = np.flatnonzero((place >= 0) & ~np.isin(np.array(ends.owner, np.int64), fixed))
     _, where = np.unique(np.array(ends.owner, np.int64)[fits], return_index=True)
     named = fits[where]
     total = wide["total"].to_numpy()[place[named]]
@@ -237,6 +237,23 @@ def _named(ends: _Parts, rows: pa.Table, isa: IsaTable, vague: Collection[str], 
             "score": pa.array(HEAD + log_factors(concept.to_pylist()), pa.float64()),
         }
     )
+
+
+def _within(parts: _Parts, forms: pa.DictionaryArray, fixed: pa.Array) -> tuple[_Parts, pa.DictionaryArray, Ints]:
+    """Return parts and forms without what is shorter than a ``fixed`` form, and the phrases that have one.
+
+    A search engine is no engine, and Star Wars are no wars, whatever else they are.
+    """
+    size = len(parts.owner)
+    known = np.asarray(pc.is_in(forms.dictionary, fixed))[forms.indices.to_numpy()]
+    owner = np.array(parts.owner, np.int64)
+    whole = np.flatnonzero(known[:size] | known[size:])
+    last = np.full(owner.max(initial=-1) + 1, size)
+    np.minimum.at(last, owner[whole], whole)
+    width = np.array(parts.last, np.int64) - np.array(parts.first, np.int64)
+    kept = np.flatnonzero((np.arange(size) <= last[owner]) | (width == width[np.minimum(last[owner], size - 1)]))
+    left = _Parts(*([values[place] for place in kept.tolist()] for values in vars(parts).values()))
+    return left, forms.take(pa.array(np.concatenate([kept, size + kept]))), owner[whole]
 
 
 def _fixed(rows: pa.Table) -> pa.Array:
