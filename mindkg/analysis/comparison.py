@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.analysis.distribution import ALL, Tables, concept_distribution
-from mindkg.engine import daft, to_arrow, when
+from mindkg.analysis.distribution import ALL, concept_distribution
+from mindkg.analysis.facts import Facts, Floats, Ints
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
+Histogram = tuple[Ints, Floats]
+"""Number and sum of the values in each hundredth from 0 to 1."""
 
 MEASURES: Final = ("plausibility", "acceptance", "typicality", "linked", "concept typicality")
 """What is compared: the filter's mean score; the share of the judged assertions that it accepted; the typicality that
@@ -47,23 +47,19 @@ CHANGE: Final = pa.schema(
     ]
 )
 
-_BINS: Final = 1000
-_VALUES: Final = pa.schema(
-    [("measure", pa.string()), ("relation", pa.string()), ("bin", pa.int64()), ("n", pa.int64())]
-)
-
-col, lit = daft.col, daft.lit
+_BINS: Final = 100
 
 
-def compare_relations(a: Tables, b: Tables, *, draws: int = 10_000, seed: int = 0, level: float = 0.95) -> pa.Table:
+def compare_relations(a: Facts, b: Facts, *, draws: int = 10_000, seed: int = 0, level: float = 0.95) -> pa.Table:
     """Return each measure of each relation (and of all together) in the KBs ``a`` and ``b``: ``COMPARISON``.
 
-    The intervals are percentiles of ``draws`` bootstrap means (Efron 1979), values rounded to thousandths; ``p`` is the
-    two-sided bootstrap probability that the difference b - a has the other sign, ``p_corrected`` is it after Holm's
-    correction (1979) over all rows. Where a KB has no value, its mean and the difference are null. Assertions count as
-    independent, though those of one pair are not quite: intervals are somewhat too narrow.
+    The intervals are percentiles of ``draws`` bootstrap means (Efron 1979), values drawn as the mean of their
+    hundredth; ``p`` is the two-sided bootstrap probability that the difference b - a has the other sign,
+    ``p_corrected`` is it after Holm's correction (1979) over all rows. Where a KB has no value, its mean and the
+    difference are null. Assertions count as independent, though those of one pair are not quite: intervals are somewhat
+    too narrow.
     """
-    sides = [_histograms(_values(tables)) for tables in (a, b)]
+    sides = [_histograms(facts) for facts in (a, b)]
     random = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = [
         _row(name, sides[0].get(name), sides[1].get(name), random, draws, level)
@@ -75,57 +71,56 @@ def compare_relations(a: Tables, b: Tables, *, draws: int = 10_000, seed: int = 
     return pa.Table.from_pylist(rows, schema=COMPARISON)
 
 
-def _values(tables: Tables) -> daft.DataFrame:
-    """Return how many assertions of each relation have each value of each measure, in thousandths."""
-    judged = tables["assertions"].select("relation", "plausibility", "typicality", "accepted", "intention_id")
-    best = tables["mentions"].where(col("rank") == lit(1))
-    best = best.select("intention_id", col("typicality").alias("of_concept"))
-    facts = judged.join(best, on="intention_id", how="left")
-    graph = facts.where(col("accepted").is_null() | col("accepted"))
-    values = {
-        "plausibility": facts.select("relation", col("plausibility").alias("value")),
-        "acceptance": facts.select("relation", col("accepted").cast(daft.DataType.float64()).alias("value")),
-        "typicality": facts.select("relation", col("typicality").alias("value")),
-        "linked": graph.select("relation", when(col("of_concept").is_null(), 0.0).otherwise(1.0).alias("value")),
-        "concept typicality": graph.select("relation", col("of_concept").alias("value")),
-    }
-    parts = [frame.with_column("measure", lit(name)) for name, frame in values.items()]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.concat(part)
-    known = whole.where(col("value").not_null())
-    binned = known.with_column("bin", (col("value") * lit(float(_BINS))).round().cast(daft.DataType.int64()))
-    return binned.groupby("measure", "relation", "bin").agg(col("value").count().cast(daft.DataType.int64()).alias("n"))
-
-
-def _histograms(values: daft.DataFrame) -> dict[tuple[str, str], npt.NDArray[np.int64]]:
-    """Return a histogram of ``_BINS`` + 1 counts for each (measure, relation), and for all relations together."""
-    found: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
-    for row in to_arrow(values, _VALUES).to_pylist():
-        for relation in (row["relation"], ALL):
-            counts = found.setdefault((row["measure"], relation), np.zeros(_BINS + 1, np.int64))
-            counts[min(max(row["bin"], 0), _BINS)] += row["n"]
+def _histograms(facts: Facts) -> dict[tuple[str, str], Histogram]:
+    """Return a histogram of each measure's values for each relation that has some, and for all together."""
+    found: dict[tuple[str, str], Histogram] = {}
+    for measure, (rows, values) in _values(facts).items():
+        known = ~np.isnan(values)
+        rows, values = rows[known], values[known]
+        place = facts.relation.codes[rows] * (_BINS + 1) + (values * _BINS).round().astype(np.int64)
+        shape = len(facts.relation.labels), _BINS + 1
+        counts = np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)
+        sums = np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
+        for n, name in enumerate(facts.relation.labels):
+            if counts[n].any():
+                found[measure, name] = counts[n], sums[n]
+        if len(values):
+            found[measure, ALL] = counts.sum(axis=0), sums.sum(axis=0)
     return found
+
+
+def _values(facts: Facts) -> dict[str, tuple[Ints, Floats]]:
+    """Return the assertions that each measure is taken of, and its value for each, NaN where unknown."""
+    every, kept, linked = np.arange(len(facts)), np.flatnonzero(facts.kept), facts.linked
+    best = kept[linked[kept]]
+    return {
+        "plausibility": (every, facts.plausibility),
+        "acceptance": (every, np.where(facts.judged, facts.kept, np.nan)),
+        "typicality": (every, facts.typicality),
+        "linked": (kept, linked[kept].astype(np.float64)),
+        "concept typicality": (best, facts.p_concept[facts.starts[facts.intention[best]]]),
+    }
 
 
 def _row(
     name: tuple[str, str],
-    a: npt.NDArray[np.int64] | None,
-    b: npt.NDArray[np.int64] | None,
+    a: Histogram | None,
+    b: Histogram | None,
     random: np.random.Generator,
     draws: int,
     level: float,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"measure": name[0], "relation": name[1], "p": None}
     drawn = []
-    for side, counts in (("a", a), ("b", b)):
-        if counts is None:
+    for side, histogram in (("a", a), ("b", b)):
+        if histogram is None:
             row[f"n_{side}"] = 0
             continue
-        means = bootstrap_means(counts, random, draws)
+        means = bootstrap_means(*histogram, random, draws)
         drawn.append(means)
         low, high = _interval(means, level)
-        row |= {f"n_{side}": int(counts.sum()), f"mean_{side}": _mean(counts), f"low_{side}": low, f"high_{side}": high}
+        row |= {f"n_{side}": int(histogram[0].sum()), f"mean_{side}": _mean(histogram)}
+        row |= {f"low_{side}": low, f"high_{side}": high}
     if a is not None and b is not None:
         differences = drawn[1] - drawn[0]
         low, high = _interval(differences, level)
@@ -135,24 +130,25 @@ def _row(
     return row
 
 
-def bootstrap_means(counts: npt.NDArray[np.int64], random: np.random.Generator, draws: int) -> npt.NDArray[np.float64]:
-    """Return the means (draws,) of samples drawn with replacement from values in 0..1 given as a histogram.
+def bootstrap_means(counts: Ints, sums: Floats, random: np.random.Generator, draws: int) -> Floats:
+    """Return the means (draws,) of samples drawn with replacement from values given as a histogram.
 
-    ``counts`` (bins + 1,) says how often the values 0, 1 / bins … 1 stand; drawing them as a multinomial costs the same
-    for any number of values.
+    ``counts`` (bins,) and ``sums`` (bins,) are number and sum of the values in each bin; drawing them as a multinomial
+    costs the same for any number of values.
     """
-    places = np.flatnonzero(counts)
+    filled = counts > 0
     n = int(counts.sum())
-    drawn = random.multinomial(n, counts[places] / n, size=draws)
-    means: npt.NDArray[np.float64] = drawn @ (places / (len(counts) - 1)) / n
+    drawn = random.multinomial(n, counts[filled] / n, size=draws)
+    means: Floats = drawn @ (sums[filled] / counts[filled]) / n
     return means
 
 
-def _mean(counts: npt.NDArray[np.int64]) -> float:
-    return float(counts @ np.arange(len(counts)) / (len(counts) - 1) / counts.sum())
+def _mean(histogram: Histogram) -> float:
+    counts, sums = histogram
+    return float(sums.sum() / counts.sum())
 
 
-def _interval(means: npt.NDArray[np.float64], level: float) -> tuple[float, float]:
+def _interval(means: Floats, level: float) -> tuple[float, float]:
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -171,12 +167,12 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def concept_changes(a: Tables, b: Tables) -> pa.Table:
+def concept_changes(a: Facts, b: Facts) -> pa.Table:
     """Return how the share of each concept differs between the KBs ``a`` and ``b``: ``CHANGE``.
 
     ``change`` is ``gained`` (only in b), ``lost`` (only in a) or ``both``; the greatest differences stand first.
     """
-    sides = [_shares(tables, side) for tables, side in ((a, "a"), (b, "b"))]
+    sides = [_shares(facts, side) for facts, side in ((a, "a"), (b, "b"))]
     both = sides[0].join(sides[1], keys="concept", join_type="full outer")
     present = [pc.is_valid(both[f"share_{side}"]) for side in "ab"]
     filled = {name: pc.fill_null(both[name], 0) for name in both.column_names if name != "concept"}
@@ -188,8 +184,8 @@ def concept_changes(a: Tables, b: Tables) -> pa.Table:
     return order.sort_by([("size", "descending"), ("concept", "ascending")]).drop_columns("size")
 
 
-def _shares(tables: Tables, side: str) -> pa.Table:
-    found = concept_distribution(tables).select(["concept", "assertions", "share"])
+def _shares(facts: Facts, side: str) -> pa.Table:
+    found = concept_distribution(facts).select(["concept", "assertions", "share"])
     return found.rename_columns(["concept", f"assertions_{side}", f"share_{side}"])
 
 

@@ -1,35 +1,31 @@
 """How concepts are spread over assertions: counts, coverage, Gini and entropy, by relation, by category, by the filter.
 
-Each function takes tables of a KB as Daft frames and gives an Arrow table.
+Each function takes the facts of a KB (``mindkg.analysis.facts``) and gives an Arrow table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.engine import daft, to_arrow, when
+from mindkg.analysis.facts import Facts, Ints, ranges
 from mindkg.errors import InputError
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-Tables = Mapping[str, daft.DataFrame]
 By = Literal["all", "relation", "category", "filter"]
 
 BY: Final[tuple[By, ...]] = ("all", "relation", "category", "filter")
 ALL: Final = "all"
 BEFORE, AFTER = "before the filter", "after the filter"
-NO_CATEGORY: Final = "(no category)"
 
 DISTRIBUTION: Final = pa.schema(
     [
         ("group", pa.string()),
         ("concept", pa.string()),
+        ("vague", pa.bool_()),
         ("assertions", pa.int64()),
         ("share", pa.float64()),
         ("rank", pa.int64()),
@@ -48,12 +44,11 @@ SPREAD: Final = pa.schema(
         ("evenness", pa.float64()),
     ]
 )
+FILTERED: Final = pa.schema([("relation", pa.string()), ("group", pa.string()), ("assertions", pa.int64())])
 
-col, lit = daft.col, daft.lit
 
-
-def assertion_groups(tables: Tables, by: By) -> daft.DataFrame:
-    """Return the columns group, assertion_id, intention_id: each assertion in the groups that it falls into.
+def assertion_groups(facts: Facts, by: By) -> tuple[list[str], Ints, Ints]:
+    """Return the names of groups, and behind them the group and the assertion of each membership (n,), (n,).
 
     ``all`` is one group; ``relation`` the assertion's; ``category`` the broadest category of each of its two products;
     ``filter`` one group of all assertions and one of those that the filter did not refuse. Without ``filter`` the
@@ -61,98 +56,120 @@ def assertion_groups(tables: Tables, by: By) -> daft.DataFrame:
     """
     if by not in BY:
         raise InputError(f"cannot group by {by!r}", hint=f"Groups: {', '.join(BY)}")
-    every = tables["assertions"].select("assertion_id", "intention_id", "relation", "cobuy_id", "accepted")
-    kept = every.where(col("accepted").is_null() | col("accepted"))
+    kept = np.flatnonzero(facts.kept)
     if by == "filter":
-        grouped = every.with_column("group", lit(BEFORE)).concat(kept.with_column("group", lit(AFTER)))
-    elif by == "relation":
-        grouped = kept.with_column("group", col("relation"))
-    elif by == "category":
-        grouped = kept.join(_categories(tables), on="cobuy_id")
-    else:
-        grouped = kept.with_column("group", lit(ALL))
-    return grouped.select("group", "assertion_id", "intention_id")
+        both = np.concatenate([np.arange(len(facts)), kept])
+        return [BEFORE, AFTER], np.repeat([0, 1], [len(facts), len(kept)]), both
+    if by == "relation":
+        return facts.relation.labels, facts.relation.codes[kept], kept
+    if by == "category":
+        # the rows of a pair's categories stand together, sorted by pair
+        starts = np.searchsorted(facts.category_pair, np.arange(len(facts.pair.labels) + 1))
+        owner, row = ranges(starts, facts.pair.codes[kept])
+        return facts.categories.labels, facts.categories.codes[row], kept[owner]
+    return [ALL], np.zeros(len(kept), np.int64), kept
 
 
-def _categories(tables: Tables) -> daft.DataFrame:
-    """Return each pair with the broadest categories of its two products, one row for each different one."""
-    named = when(col("category").list_count() > lit(0), col("category").get(0)).otherwise(lit(NO_CATEGORY))
-    products = tables["products"].select("product_id", named.alias("group"))
-    sides = [tables["cobuys"].select("cobuy_id", col(f"product_{side}").alias("product_id")) for side in "ab"]
-    return sides[0].concat(sides[1]).join(products, on="product_id").select("cobuy_id", "group").distinct()
-
-
-def concept_distribution(tables: Tables, *, by: By = "all", top: int | None = None) -> pa.Table:
+def concept_distribution(facts: Facts, *, by: By = "all", top: int | None = None) -> pa.Table:
     """Return how many assertions of each group have each concept: ``DISTRIBUTION``, the most frequent first.
 
     ``share`` is that of the group's assertions; an assertion has as many concepts as its intention, so shares add up to
     more than 1. ``top`` keeps the first concepts of each group.
     """
-    groups = assertion_groups(tables, by)
-    sizes = groups.groupby("group").agg(col("assertion_id").count().alias("size"))
-    pairs = groups.join(tables["mentions"].select("intention_id", "concept"), on="intention_id")
-    counted = pairs.groupby("group", "concept").agg(col("assertion_id").count().alias("assertions"))
-    shared = counted.join(sizes, on="group").with_column("share", col("assertions") / col("size"))
-    window = daft.Window().partition_by("group").order_by("assertions", "concept", desc=[True, False])
-    ranked = shared.with_column("rank", daft.functions.row_number().over(window).cast(daft.DataType.int64()))
+    names, group, assertion = assertion_groups(facts, by)
+    owner, mention = facts.mentions_of(facts.intention[assertion])
+    keys, counts = np.unique(_keys(facts, group[owner], mention), return_counts=True)
+    found, concept = np.divmod(keys, max(1, len(facts.concept.labels)))
+    order = np.lexsort((concept, -counts, found))
+    found, concept, counts = found[order], concept[order], counts[order]
+    rank = np.arange(len(found)) - np.searchsorted(found, found) + 1
+    sizes = np.bincount(group, minlength=len(names))
     if top is not None:
-        ranked = ranked.where(col("rank") <= lit(top))
-    return to_arrow(ranked, DISTRIBUTION).sort_by([("group", "ascending"), ("rank", "ascending")])
+        found, concept, counts, rank = (part[rank <= top] for part in (found, concept, counts, rank))
+    labels = pa.array(names, pa.string()), pa.array(facts.concept.labels, pa.string())
+    columns = [labels[0].take(pa.array(found)), labels[1].take(pa.array(concept)), facts.vague[concept]]
+    return pa.table([*columns, counts, counts / sizes[found], rank], schema=DISTRIBUTION)
 
 
-def coverage(tables: Tables, *, by: By = "all", points: int = 200) -> pa.Table:
+def _keys(facts: Facts, group: Ints, mention: Ints) -> Ints:
+    """Return one number for each group and concept."""
+    return group * len(facts.concept.labels) + facts.concept.codes[mention]
+
+
+def coverage(facts: Facts, *, by: By = "all", points: int = 200) -> pa.Table:
     """Return which share of each group's assertions has one of its n most frequent concepts: ``COVERAGE``.
 
     n runs over at most ``points`` values on a logarithmic scale.
     """
-    groups = assertion_groups(tables, by).collect()
-    ranks = daft.from_arrow(concept_distribution(tables, by=by).select(["group", "concept", "rank"]))
-    pairs = groups.join(tables["mentions"].select("intention_id", "concept"), on="intention_id")
-    first = pairs.join(ranks, on=["group", "concept"]).groupby("group", "assertion_id").agg(col("rank").min())
-    sizes = groups.groupby("group").agg(col("assertion_id").count().alias("size")).to_pydict()
-    reached = first.groupby("group", "rank").agg(col("assertion_id").count().alias("n")).to_arrow()
-    size_of = dict(zip(sizes["group"], sizes["size"], strict=True))
-    tables_out = [_curve(group, reached, size_of[group], points) for group in sorted(size_of)]
-    return pa.concat_tables(tables_out) if tables_out else COVERAGE.empty_table()
+    names, group, assertion = assertion_groups(facts, by)
+    owner, mention = facts.mentions_of(facts.intention[assertion])
+    keys, inverse, counts = np.unique(_keys(facts, group[owner], mention), return_inverse=True, return_counts=True)
+    found = keys // max(1, len(facts.concept.labels))
+    order = np.lexsort((keys, -counts, found))
+    rank = np.empty(len(keys), np.int64)
+    rank[order] = np.arange(len(keys)) - np.searchsorted(found, found)[order] + 1
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    best = np.minimum.reduceat(rank[inverse], first) if len(first) else first
+    reached = group[owner[first]]
+    sizes = np.bincount(group, minlength=len(names))
+    curves = [_curve(name, best[reached == n], int(sizes[n]), points) for n, name in enumerate(names) if sizes[n]]
+    return pa.concat_tables(curves) if curves else COVERAGE.empty_table()
 
 
-def _curve(group: str, reached: pa.Table, size: int, points: int) -> pa.Table:
-    rows = reached.filter(pc.equal(reached["group"], group)).sort_by("rank")
-    ranks, counts = rows["rank"].to_numpy(), rows["n"].to_numpy()
-    last = int(ranks[-1]) if len(ranks) else 1
-    steps = np.unique(np.geomspace(1, last, num=points).round().astype(np.int64))
-    covered = np.concatenate([[0], np.cumsum(counts)])[np.searchsorted(ranks, steps, side="right")]
-    return pa.table([pa.array([group] * len(steps)), steps, covered / size], schema=COVERAGE)
+def _curve(group: str, best: Ints, size: int, points: int) -> pa.Table:
+    """Return the curve of a group of ``size`` assertions, the ranks of whose best concepts are ``best``."""
+    steps = np.unique(np.geomspace(1, max(1, best.max(initial=1)), num=points).round().astype(np.int64))
+    covered = np.searchsorted(np.sort(best), steps, side="right")
+    return pa.table([pa.array([group] * len(steps), pa.string()), steps, covered / size], schema=COVERAGE)
 
 
-def spread(tables: Tables, *, by: By = "all") -> pa.Table:
-    """Return how evenly each group's assertions are spread over concepts: ``SPREAD``.
+def spread(facts: Facts, *, by: By = "all") -> pa.Table:
+    """Return how evenly each group's assertions are spread over concepts: ``SPREAD``, sorted by group.
 
     ``linked`` assertions have a concept. ``gini`` is 0 where all concepts are equally frequent and near 1 where one
     has nearly all; ``entropy`` is in bits, ``evenness`` is it over its maximum, log2 of the number of concepts.
     """
-    groups = assertion_groups(tables, by).collect()
-    linked = groups.join(tables["mentions"].select("intention_id").distinct(), on="intention_id", how="semi")
-    sizes, those = (
-        f.groupby("group").agg(col("assertion_id").count().alias("n")).to_pydict() for f in (groups, linked)
-    )
-    linked_of = dict(zip(those["group"], those["n"], strict=True))
-    found = concept_distribution(tables, by=by)
+    names, group, assertion = assertion_groups(facts, by)
+    sizes = np.bincount(group, minlength=len(names))
+    linked = np.bincount(group[facts.linked[assertion]], minlength=len(names))
+    owner, mention = facts.mentions_of(facts.intention[assertion])
+    keys, counts = np.unique(_keys(facts, group[owner], mention), return_counts=True)
+    found = keys // max(1, len(facts.concept.labels))
     rows = []
-    for group, size in sorted(zip(sizes["group"], sizes["n"], strict=True)):
-        counts = found.filter(pc.equal(found["group"], group))["assertions"].to_numpy()
-        rows.append((group, size, linked_of.get(group, 0), len(counts), int(counts.sum()), *_measures(counts)))
-    return (
-        pa.table([pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), SPREAD, strict=True)], schema=SPREAD)
-        if rows
-        else SPREAD.empty_table()
-    )
+    for n in sorted(np.flatnonzero(sizes), key=names.__getitem__):
+        own = counts[found == n]
+        rows.append([names[n], int(sizes[n]), int(linked[n]), len(own), int(own.sum()), *_measures(own)])
+    return pa.Table.from_pylist([dict(zip(SPREAD.names, row, strict=True)) for row in rows], schema=SPREAD)
 
 
-def _measures(counts: npt.NDArray[np.int64]) -> tuple[float, float, float]:
+def _measures(counts: Ints) -> tuple[float, float, float]:
     bits = entropy(counts)
     most = float(np.log2(len(counts))) if len(counts) > 1 else 0.0
     return gini(counts), bits, bits / most if most else 0.0
+
+
+def filter_effect(facts: Facts) -> pa.Table:
+    """Return how many assertions each relation has before and after the filter: ``FILTERED``, the most first."""
+    before = np.bincount(facts.relation.codes, minlength=len(facts.relation.labels))
+    after = np.bincount(facts.relation.codes[facts.kept], minlength=len(facts.relation.labels))
+    labels = pa.array(facts.relation.labels, pa.string()).take(pa.array(np.argsort(-before, kind="stable")))
+    counts = [part[np.argsort(-before, kind="stable")] for part in (before, after)]
+    tables = [
+        pa.table([labels, pa.array([name] * len(labels), pa.string()), count], schema=FILTERED)
+        for name, count in zip((BEFORE, AFTER), counts, strict=True)
+    ]
+    return pa.concat_tables(tables)
+
+
+def distinguished(distribution: pa.Table, n: int) -> list[str]:
+    """Return the ``n`` most frequent concepts, vague ones left out, of the first group of a distribution."""
+    first = (
+        distribution.filter(pc.equal(distribution["group"], distribution["group"][0])) if len(distribution) else None
+    )
+    if first is None:
+        return []
+    names: list[str] = first.filter(pc.invert(first["vague"]))["concept"].slice(0, n).to_pylist()
+    return names
 
 
 def gini(counts: npt.ArrayLike) -> float:

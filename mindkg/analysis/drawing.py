@@ -5,21 +5,25 @@ Both are drawn as trees from left to right, one line a concept, so that no two l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import heapq
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import networkx as nx
 import pyarrow as pa
 
-from mindkg.analysis.plots import COLOURS, _altair
+from mindkg.analysis.plots import COLOURS, Chart, altair, chart_data
 from mindkg.errors import InputError
 
 if TYPE_CHECKING:
-    import altair
-
     from mindkg.analysis.hierarchy import Graph
 
-PLACES: Final = pa.schema(
+STRONGEST, OTHER_WAY = "strongest", "other"
+BROADER, NARROWER, FOCUS = "broader", "narrower", "the concept"
+REST: Final = "other communities"
+
+POINTS: Final = pa.schema(
     [
         ("concept", pa.string()),
         ("x", pa.float64()),
@@ -43,49 +47,44 @@ LINES: Final = pa.schema(
 _LETTER: Final = 6.6
 _GAP: Final = 46.0
 _ROW: Final = 17.0
-_SHAPES: Final = (
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "triangle-right",
-    "triangle-left",
-)
+_SHAPES: Final = ("square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+
+
+def forest(graph: Graph) -> nx.DiGraph[str]:
+    """Return the forest in which each concept hangs under its strongest parent (by ``count``), edges downwards.
+
+    Nodes have the data of ``graph`` and ``weight``, the assertions at or below them. Vague concepts are left out.
+    """
+    trees: nx.DiGraph[str] = nx.DiGraph()
+    trees.add_nodes_from((node, data) for node, data in graph.nodes(data=True) if not data["vague"])
+    for node in list(trees):
+        above = [(-data["count"], broad) for _, broad, data in graph.out_edges(node, data=True) if broad in trees]
+        if above:
+            trees.add_edge(min(above)[1], node)
+    weight = {node: graph.nodes[node]["assertions"] for node in trees}
+    for node in reversed(list(nx.topological_sort(trees))):
+        for parent in trees.predecessors(node):
+            weight[parent] += weight[node]
+    nx.set_node_attributes(trees, weight, "weight")
+    return trees
 
 
 def hierarchy_tree(graph: Graph, *, limit: int = 60, levels: int = 4) -> nx.DiGraph[str]:
-    """Return the part of the hierarchy worth drawing as a forest, its edges from the broader to the narrower concept.
+    """Return the part of the hierarchy worth drawing, of ``forest``.
 
-    Each concept hangs under its strongest parent (by ``count``); those with the most assertions at or below them are
-    kept, at most ``limit`` concepts and ``levels`` levels, never one without its parent.
+    It has the concepts with the most assertions at or below them, at most ``limit`` in ``levels`` levels, never one
+    without its parent, and no root without a child.
     """
-    forest: nx.DiGraph[str] = nx.DiGraph()
-    forest.add_nodes_from(graph.nodes(data=True))
-    for node in graph:
-        above = [(-data["count"], broad) for _, broad, data in graph.out_edges(node, data=True)]
-        if above:
-            forest.add_edge(min(above)[1], node)
-    weight = {node: graph.nodes[node]["assertions"] for node in graph}
-    for node in reversed(list(nx.topological_sort(forest))):
-        for parent in forest.predecessors(node):
-            weight[parent] += weight[node]
-    return _heaviest(forest, weight, limit, levels)
-
-
-def _heaviest(forest: nx.DiGraph[str], weight: Mapping[str, int], limit: int, levels: int) -> nx.DiGraph[str]:
-    """Return the ``limit`` heaviest nodes that can be reached from roots with children in ``levels`` levels."""
-    edge = [(-weight[n], n, 1) for n in forest if not forest.in_degree(n) and forest.out_degree(n)]
+    trees = forest(graph)
+    front = [(-_weight(trees, n), n, 1) for n in trees if not trees.in_degree(n) and trees.out_degree(n)]
     kept: list[str] = []
-    while edge and len(kept) < limit:
-        edge.sort(reverse=True)
-        _, node, level = edge.pop()
+    while front and len(kept) < limit:
+        _, node, level = heapq.heappop(front)
         kept.append(node)
         if level < levels:
-            edge += [(-weight[child], child, level + 1) for child in forest.successors(node)]
-    chosen: nx.DiGraph[str] = forest.subgraph(kept).copy()
-    nx.set_node_attributes(chosen, {n: weight[n] for n in chosen}, "weight")
+            for child in trees.successors(node):
+                heapq.heappush(front, (-_weight(trees, child), child, level + 1))
+    chosen: nx.DiGraph[str] = trees.subgraph(kept).copy()
     return chosen
 
 
@@ -96,7 +95,7 @@ def neighbourhood_tree(graph: Graph, concept: str, *, limit: int = 30) -> tuple[
     InputError where the graph has no such concept.
     """
     if concept not in graph:
-        hint = "Give one of the concepts in nodes.csv of the report"
+        hint = "Give a concept of the KB that its assertions have"
         raise InputError(f"the analysed hypernym graph has no concept {concept!r}", hint=hint)
     return _reach(graph, concept, limit), _reach(graph.reverse(copy=False), concept, limit)
 
@@ -121,110 +120,177 @@ def tree_places(tree: nx.DiGraph[str], *, leftwards: bool = False) -> dict[str, 
 
     A column begins where the longest label of the one before ends. ``leftwards`` turns the tree round.
     """
-    tops = sorted((n for n in tree if not tree.in_degree(n)), key=lambda n: (-_weight(tree, n), n))
-    column = {node: n for n, nodes in enumerate(nx.bfs_layers(tree, tops)) for node in nodes}
+    column, row = _columns(tree), _rows(tree)
     widths = [0.0] * (max(column.values(), default=0) + 2)
     for node, n in column.items():
         widths[n + 1] = max(widths[n + 1], _LETTER * len(node) + _GAP)
     starts = [sum(widths[: n + 1]) for n in range(len(widths))]
-    rows: dict[str, float] = {}
-    for top in tops:
-        _set_rows(tree, top, rows)
     sign = -1.0 if leftwards else 1.0
-    return {node: (sign * starts[column[node]], rows[node] * _ROW) for node in tree}
+    return {node: (sign * starts[column[node]], row[node] * _ROW) for node in tree}
 
 
-def _set_rows(tree: nx.DiGraph[str], top: str, rows: dict[str, float]) -> None:
-    """Give each node below ``top`` a row: leaves one after the other, a parent the middle of its children."""
-    first = int(max(rows.values(), default=-1.0)) + 1
-    below = {top, *nx.descendants(tree, top)}
-    order = list(
-        nx.dfs_postorder_nodes(tree, top, sort_neighbors=lambda c: sorted(c, key=lambda n: (-_weight(tree, n), n)))
-    )
-    taken = first
-    for node in order:
-        children = [rows[child] for child in tree.successors(node) if child in below]
-        if children:
-            rows[node] = sum(children) / len(children)
-        else:
-            rows[node], taken = float(taken), taken + 1
+def ring_places(tree: nx.DiGraph[str]) -> dict[str, tuple[float, float]]:
+    """Return a place (x, y) for each node of a forest: roots on the inner ring, each level on a ring further out."""
+    column, row = _columns(tree), _rows(tree)
+    turn = 2 * math.pi / (max(row.values(), default=0.0) + 1)
+    return {
+        node: ((column[node] + 1) * math.cos(row[node] * turn), (column[node] + 1) * math.sin(row[node] * turn))
+        for node in tree
+    }
+
+
+def _tops(tree: nx.DiGraph[str]) -> list[str]:
+    return sorted((n for n in tree if not tree.in_degree(n)), key=lambda n: (-_weight(tree, n), n))
+
+
+def _columns(tree: nx.DiGraph[str]) -> dict[str, int]:
+    """Return the level of each node, 0 for a root."""
+    return {node: n for n, nodes in enumerate(nx.bfs_layers(tree, _tops(tree))) for node in nodes}
+
+
+def _rows(tree: nx.DiGraph[str]) -> dict[str, float]:
+    """Return a row for each node: leaves one after the other, a parent the middle of its children."""
+    rows: dict[str, float] = {}
+    taken = 0
+    for top in _tops(tree):
+        for node in nx.dfs_postorder_nodes(
+            tree, top, sort_neighbors=lambda c: sorted(c, key=lambda n: (-_weight(tree, n), n))
+        ):
+            children = [rows[child] for child in tree.successors(node)]
+            if children:
+                rows[node] = sum(children) / len(children)
+            else:
+                rows[node], taken = float(taken), taken + 1
+    return rows
 
 
 def _weight(tree: nx.DiGraph[str], node: str) -> int:
     return int(tree.nodes[node].get("weight", tree.nodes[node]["assertions"]))
 
 
-def draw_hierarchy(graph: Graph, tree: nx.DiGraph[str], kinds: Mapping[str, str], title: str) -> altair.LayerChart:
-    """Return the picture of a forest: size says assertions, colour and shape ``kinds`` (such as its community).
+def hierarchy_picture(graph: Graph, tree: nx.DiGraph[str], kinds: Mapping[str, str]) -> tuple[pa.Table, pa.Table]:
+    """Return points and lines of the picture of a forest; a point's kind is that of ``kinds``, such as its community.
 
-    Dashed lines are hypernyms that the forest leaves out.
+    Hypernyms among its concepts that the forest leaves out are lines of the kind ``OTHER_WAY``.
     """
-    places = tree_places(tree)
-    solid = [(child, parent, "strongest hypernym") for parent, child in tree.edges]
-    other = [e for e in graph.edges if e[0] in tree and e[1] in tree and not tree.has_edge(e[1], e[0])]
-    return _draw(graph, places, solid + [(*e, "other hypernym") for e in other], kinds, title)
+    ways = [(child, parent, STRONGEST) for parent, child in tree.edges]
+    ways += [(n, b, OTHER_WAY) for n, b in graph.edges if n in tree and b in tree and not tree.has_edge(b, n)]
+    return _picture(graph, tree_places(tree), ways, kinds)
 
 
-def draw_neighbourhood(graph: Graph, concept: str, title: str, *, limit: int = 30) -> altair.LayerChart:
-    """Return the picture of a concept: what is broader on its left, what is narrower on its right."""
+def neighbourhood_picture(graph: Graph, concept: str, *, limit: int = 30) -> tuple[pa.Table, pa.Table]:
+    """Return points and lines of the picture of a concept: what is broader on its left, what is narrower on its right.
+
+    At most ``limit`` concepts on each side; raises InputError where the graph has no such concept.
+    """
     above, below = neighbourhood_tree(graph, concept, limit=limit)
     left, right = tree_places(above, leftwards=True), tree_places(below)
     shift = right[concept][1] - left[concept][1]
     places = {node: (x, y + shift) for node, (x, y) in left.items()} | right
-    kinds = dict.fromkeys(above, "broader") | dict.fromkeys(below, "narrower") | {concept: "the concept"}
-    lines = [(n, b, "hypernym") for n, b in above.edges] + [(n, b, "hypernym") for b, n in below.edges]
-    return _draw(graph, places, lines, kinds, title)
+    kinds = dict.fromkeys(above, BROADER) | dict.fromkeys(below, NARROWER) | {concept: FOCUS}
+    ways = [(n, b, STRONGEST) for n, b in above.edges] + [(n, b, STRONGEST) for b, n in below.edges]
+    return _picture(graph, places, ways, kinds)
 
 
-def _ends(narrow: str, broad: str, places: Mapping[str, tuple[float, float]]) -> dict[str, float]:
-    """Return the ends of a line: from where the label of the left concept ends to the point of the right one."""
-    left, right = sorted((narrow, broad), key=lambda n: places[n][0])
-    x, y = places[left]
-    return {"x": x + _LETTER * len(left) + 14, "y": y, "x2": places[right][0] - 6, "y2": places[right][1]}
+def ring_picture(graph: Graph, kinds: Mapping[str, str]) -> tuple[pa.Table, pa.Table]:
+    """Return points and lines of the whole hierarchy on rings; concepts without a hypernym or hyponym are left out."""
+    trees = forest(graph)
+    trees.remove_nodes_from([node for node in list(trees) if not trees.degree(node)])
+    ways = [(n, b, STRONGEST if trees.has_edge(b, n) else OTHER_WAY) for n, b in graph.edges if {n, b} <= set(trees)]
+    return _picture(graph, ring_places(trees), ways, kinds)
 
 
-def _draw(
+def _picture(
     graph: Graph,
     places: Mapping[str, tuple[float, float]],
-    lines: list[tuple[str, str, str]],
+    ways: list[tuple[str, str, str]],
     kinds: Mapping[str, str],
-    title: str,
-) -> Any:
-    alt = _altair()
-    nodes = [
+) -> tuple[pa.Table, pa.Table]:
+    points = [
         {"concept": n, "x": x, "y": y, "assertions": graph.nodes[n]["assertions"], "kind": kinds[n]}
         for n, (x, y) in places.items()
     ]
-    edges = [
-        {"narrower": n, "broader": b, "kind": kind, "count": graph.edges[n, b]["count"],
-         **_ends(n, b, places)}
-        for n, b, kind in lines
+    lines = [
+        {"narrower": n, "broader": b, "count": graph.edges[n, b]["count"], "kind": kind,
+         **dict(zip(("x", "y", "x2", "y2"), (*places[n], *places[b]), strict=True))}
+        for n, b, kind in ways
     ]  # fmt: skip
-    xs, ys = [x for x, _ in places.values()], [y for _, y in places.values()]
-    last = max((x + _LETTER * len(n) for n, (x, _) in places.items()), default=0.0)
-    x = alt.Scale(domain=[min(xs, default=0.0) - 12, last + 24], nice=False, zero=False)
-    y = alt.Scale(domain=[max(ys, default=0.0) + _ROW, min(ys, default=0.0) - _ROW], nice=False, zero=False)
+    return pa.Table.from_pylist(points, schema=POINTS), pa.Table.from_pylist(lines, schema=LINES)
+
+
+def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
+    """Return the chart of a picture from left to right, each label behind its point and no line through a label.
+
+    ``order`` names the kinds of points from the first colour and shape to the last; ``REST`` among them is grey.
+    """
+    alt = altair()
+    ends = {row["concept"]: row["x"] + _LETTER * len(row["concept"]) + 14 for row in points.to_pylist()}
+    rules = [_clear(row, ends) for row in lines.to_pylist()]
+    x = alt.Scale(domain=[min(points["x"].to_pylist()) - 12, max(ends.values()) + 10], nice=False, zero=False)
+    ys = points["y"].to_pylist()
+    y = alt.Scale(domain=[max(ys) + _ROW, min(ys) - _ROW], nice=False, zero=False)
     size = {"width": x.domain[1] - x.domain[0], "height": y.domain[0] - y.domain[1]}
-    named = sorted({kinds[n] for n in places})
-    scales = {"color": list(COLOURS), "shape": list(_SHAPES)}
-    told = {
-        channel: getattr(alt, channel.title())(
-            "kind:N", title=None, scale=alt.Scale(domain=named, range=[r[i % len(r)] for i in range(len(named))])
-        )
-        for channel, r in scales.items()
-    }
-    ways = ["strongest hypernym", "other hypernym", "hypernym"]
-    rules = alt.Chart(alt.Data(values=edges)).mark_rule(color="#888").encode(
-        x=alt.X("x:Q", scale=x, axis=None), y=alt.Y("y:Q", scale=y, axis=None), x2="x2:Q", y2="y2:Q",
-        strokeDash=alt.StrokeDash("kind:N", legend=None, scale=alt.Scale(domain=ways, range=[[1, 0], [3, 3], [1, 0]])),
-        opacity=alt.Opacity("kind:N", legend=None, scale=alt.Scale(domain=ways, range=[0.9, 0.35, 0.9])),
-    )  # fmt: skip
-    base = alt.Chart(alt.Data(values=nodes)).encode(
-        x=alt.X("x:Q", scale=x, axis=None), y=alt.Y("y:Q", scale=y, axis=None)
-    )
-    tips = ["concept:N", "assertions:Q", "kind:N"]
-    area = alt.Size("assertions:Q", scale=alt.Scale(range=[25, 260]), title="assertions")
-    points = base.mark_point(filled=True, opacity=1).encode(size=area, tooltip=tips, **told)
+    ends_of = {"x": alt.X("x:Q", scale=x, axis=None), "y": alt.Y("y:Q", scale=y, axis=None)}
+    base = alt.Chart(chart_data(points)).encode(**ends_of)
+    drawn = alt.Chart(alt.Data(values=rules)).mark_rule().encode(**ends_of, x2="x2:Q", y2="y2:Q", **_ways(alt))
     halo = base.mark_text(align="left", dx=9, fontSize=11, stroke="white", strokeWidth=3).encode(text="concept:N")
     text = base.mark_text(align="left", dx=9, fontSize=11).encode(text="concept:N")
-    return (rules + points + halo + text).properties(title=title, **size).configure_view(stroke=None)
+    chart = drawn + _points(alt, base, order) + halo + text
+    return chart.properties(**size).configure_view(stroke=None)
+
+
+def draw_rings(points: pa.Table, lines: pa.Table, order: Sequence[str], *, labels: int = 60) -> Chart:
+    """Return the chart of a picture on rings that can be moved, zoomed and searched in a browser.
+
+    The ``labels`` concepts of the most assertions are labelled, and those that a search finds; every point has a
+    tooltip.
+    """
+    alt = altair()
+    place = {"x": alt.X("x:Q", axis=None), "y": alt.Y("y:Q", axis=None)}
+    find = alt.param(name="find", value="", bind=alt.binding(input="search", name="Find a concept: "))
+    found = "find != '' && indexof(datum.concept, lower(find)) >= 0"
+    least = sorted(points["assertions"].to_pylist(), reverse=True)[: labels + 1]
+    base = alt.Chart(chart_data(points)).encode(**place)
+    rules = alt.Chart(chart_data(lines)).mark_rule().encode(**place, x2="x2:Q", y2="y2:Q", **_ways(alt))
+    named = base.transform_filter(f"datum.assertions > {least[-1] if least else 0} || ({found})")
+    style = {"align": "left", "dx": 7, "fontSize": 11}
+    halo = named.mark_text(**style, stroke="white", strokeWidth=3).encode(text="concept:N")
+    text = named.mark_text(**style).encode(
+        text="concept:N", color=alt.condition(found, alt.value("#cc0000"), alt.value("black"))
+    )
+    moved = alt.selection_interval(bind="scales")
+    dots = _points(alt, base, order).add_params(moved, find)
+    return (rules + dots + halo + text).properties(width=1000, height=850).configure_view(stroke=None)
+
+
+def _clear(row: dict[str, Any], ends: Mapping[str, float]) -> dict[str, Any]:
+    """Return a line that begins behind the label of its left concept and ends at the point of its right one."""
+    left, right = ("", "2") if row["x"] <= row["x2"] else ("2", "")
+    name = row["narrower"] if left == "" else row["broader"]
+    return {**row, f"x{left}": ends[name], f"x{right}": row[f"x{right}"] - 6}
+
+
+def _ways(alt: Any) -> dict[str, Any]:
+    """Return how lines tell their kind."""
+    domain = [STRONGEST, OTHER_WAY]
+    told = {"title": "hypernym", "legend": alt.Legend(symbolSize=500)}
+    colour = alt.Scale(domain=domain, range=["#666666", "#b5b5b5"])
+    return {
+        "strokeDash": alt.StrokeDash("kind:N", scale=alt.Scale(domain=domain, range=[[1, 0], [2, 3]]), **told),
+        "stroke": alt.Stroke("kind:N", scale=colour, **told),
+    }
+
+
+def _points(alt: Any, base: Any, order: Sequence[str]) -> Any:
+    """Return points whose colour and shape tell their kind and whose size their assertions."""
+    own = [kind for kind in order if kind != REST]
+    domain = [*own, *(kind for kind in order if kind == REST)]
+    grey = len(domain) - len(own)
+    ranges = {"color": [*COLOURS[: len(own)], *["#a0a0a0"] * grey], "shape": [*_SHAPES[: len(own)], *["circle"] * grey]}
+    told = {
+        channel: getattr(alt, channel.title())("kind:N", title=None, scale=alt.Scale(domain=domain, range=list(found)))
+        for channel, found in ranges.items()
+    }
+    area = alt.Size("assertions:Q", scale=alt.Scale(type="sqrt", range=[25, 260]), title="assertions")
+    tips = ["concept:N", "assertions:Q", "kind:N"]
+    return base.mark_point(filled=True, opacity=1).encode(size=area, tooltip=tips, **told)

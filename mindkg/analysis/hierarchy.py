@@ -1,16 +1,17 @@
-"""The hypernym graph: cycles, levels, roots, central concepts, communities, and what the reasons of a pair share."""
+"""The hypernym graph: cycles, levels, roots, central concepts and communities."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import networkx as nx
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from mindkg.analysis.distribution import Tables, concept_distribution, entropy
-from mindkg.engine import daft, to_arrow
+from mindkg.analysis.distribution import concept_distribution
+from mindkg.analysis.facts import Facts, Tables
 
 if TYPE_CHECKING:
     Graph = nx.DiGraph[str]
@@ -24,30 +25,10 @@ NODES: Final = pa.schema(
         ("depth", pa.int64()),
         ("pagerank", pa.float64()),
         ("betweenness", pa.float64()),
-        ("community", pa.int64()),
-    ]
-)
-LOWEST: Final = pa.schema(
-    [
-        ("cobuy_id", pa.string()),
-        ("concept", pa.string()),
-        ("covered", pa.int64()),
-        ("intentions", pa.int64()),
-        ("distance", pa.int64()),
-    ]
-)
-BRIDGES: Final = pa.schema(
-    [
-        ("concept", pa.string()),
-        ("assertions", pa.int64()),
-        ("categories", pa.int64()),
-        ("entropy", pa.float64()),
-        ("between", pa.list_(pa.string())),
+        ("community", pa.string()),
     ]
 )
 _SAMPLED: Final = 400
-
-col, lit = daft.col, daft.lit
 
 
 @dataclass(frozen=True)
@@ -55,35 +36,37 @@ class Hierarchy:
     """A hypernym graph without cycles, its edges from the narrower to the broader concept.
 
     Nodes have ``assertions`` (how many have the concept) and ``vague``, edges ``count`` and ``p``. ``broken`` are the
-    edges (narrower, broader, count) that closed cycles and were taken out; ``concepts`` how many the KB has and
-    ``kept`` how many are here.
+    edges (narrower, broader, count) that closed cycles and were taken out; ``concepts`` is how many the KB has,
+    ``frequent`` how many of those that assertions have are here (the others stand above them).
     """
 
     graph: Graph
     broken: list[tuple[str, str, int]]
     concepts: int
-    kept: int
+    frequent: int
 
 
-def hypernym_graph(tables: Tables, *, limit: int = 2000) -> Hierarchy:
-    """Return the graph of the ``limit`` most frequent concepts of assertions and all that stands above them."""
-    used = concept_distribution(tables)
-    frequent = daft.from_arrow(used.slice(0, limit).select(["concept"]))
-    above = tables["ancestors"].join(frequent, on="concept", how="semi").select(col("ancestor").alias("concept"))
-    names = frequent.concat(above).distinct().collect()
-    kept = tables["hypernyms"].join(names, on="concept", how="semi")
-    kept = kept.join(names.select(col("concept").alias("hypernym")), on="hypernym", how="semi")
-    nodes = tables["concepts"].join(names, on="concept", how="semi").select("concept", "vague").to_pydict()
-    assertions = dict(zip(used["concept"].to_pylist(), used["assertions"].to_pylist(), strict=True))
+def hypernym_graph(facts: Facts, tables: Tables, *, limit: int = 2000, also: Sequence[str] = ()) -> Hierarchy:
+    """Return the graph of the ``limit`` most frequent concepts of assertions, ``also``, and all that is above them."""
+    used = concept_distribution(facts)
+    frequent = pa.concat_arrays([used["concept"].slice(0, limit).combine_chunks(), pa.array(also, pa.string())])
+    closure = tables["ancestors"]
+    above = closure.filter(pc.is_in(closure["concept"], frequent))["ancestor"].combine_chunks()
+    names = pc.unique(pa.concat_arrays([frequent, above]))
+    edges = tables["hypernyms"]
+    edges = edges.filter(pc.and_(pc.is_in(edges["concept"], names), pc.is_in(edges["hypernym"], names)))
+    nodes = tables["concepts"].filter(pc.is_in(tables["concepts"]["concept"], names)).sort_by("concept")
+    place = pc.index_in(nodes["concept"], used["concept"].combine_chunks())
+    assertions = pc.fill_null(used["assertions"].take(place), 0)
 
     graph: Graph = nx.DiGraph()
-    for concept, vague in sorted(zip(nodes["concept"], nodes["vague"], strict=True)):
-        graph.add_node(concept, assertions=assertions.get(concept, 0), vague=bool(vague))
-    rows = kept.select("concept", "hypernym", "count", "p").sort(["concept", "hypernym"]).to_pydict()
-    for narrow, broad, count, p in zip(*rows.values(), strict=True):
-        graph.add_edge(narrow, broad, count=count, p=p)
+    for concept, vague, n in zip(*(c.to_pylist() for c in (nodes["concept"], nodes["vague"], assertions)), strict=True):
+        graph.add_node(concept, assertions=n, vague=vague)
+    edges = edges.sort_by([("concept", "ascending"), ("hypernym", "ascending")])
+    for row in edges.to_pylist():
+        graph.add_edge(row["concept"], row["hypernym"], count=row["count"], p=row["p"])
     broken = break_cycles(graph)
-    return Hierarchy(graph, broken, tables["concepts"].count_rows(), graph.number_of_nodes())
+    return Hierarchy(graph, broken, tables["concepts"].num_rows, min(limit, used.num_rows))
 
 
 def break_cycles(graph: Graph) -> list[tuple[str, str, int]]:
@@ -148,7 +131,8 @@ def concept_measures(graph: Graph, *, seed: int = 0) -> pa.Table:
 
     PageRank (Page et al. 1999) walks upwards, edges weighted by ``p`` and the walk starting at concepts by their
     assertions. Betweenness (Brandes 2001) is that of the undirected graph, from at most 400 sampled nodes. Communities
-    are Leiden's where leidenalg is installed, else Louvain's (Blondel et al. 2008), edges weighted by ``count``.
+    are Leiden's where leidenalg is installed, else Louvain's (Blondel et al. 2008), edges weighted by ``count``, and
+    have the name of their concept of the highest PageRank.
     """
     if not graph:
         return NODES.empty_table()
@@ -157,7 +141,11 @@ def concept_measures(graph: Graph, *, seed: int = 0) -> pa.Table:
     plain = graph.to_undirected()
     sample = min(_SAMPLED, len(plain))
     between = nx.betweenness_centrality(plain, k=sample if sample < len(plain) else None, seed=seed)
-    group = {node: n for n, nodes in enumerate(communities(plain, seed=seed)) for node in nodes}
+    group = {
+        node: max(nodes, key=lambda name: (rank[name], name))
+        for nodes in communities(plain, seed=seed)
+        for node in nodes
+    }
     level, depth = levels(graph), depths(graph)
     rows = [
         {
@@ -187,55 +175,3 @@ def communities(graph: nx.Graph[str], *, seed: int = 0) -> list[set[str]]:
         parts = leidenalg.find_partition(other, leidenalg.ModularityVertexPartition, weights="count", seed=seed)
         found = [{other.vs[i]["_nx_name"] for i in part} for part in parts]
     return sorted(found, key=lambda nodes: (-len(nodes), min(nodes)))
-
-
-def lowest_common_hypernyms(tables: Tables) -> pa.Table:
-    """Return for each pair the concept that its intentions share lowest in the hierarchy: ``LOWEST``.
-
-    Of the concepts that are, or stand above, the best concept of an intention, it is the one over most of the pair's
-    intentions (``covered`` of ``intentions``), then the one least far above the furthest (``distance`` hops), then
-    first by name. Vague concepts and pairs with one linked intention are left out.
-    """
-    kept = tables["assertions"].where(col("accepted").is_null() | col("accepted"))
-    pairs = kept.select("cobuy_id", "intention_id").distinct()
-    best = tables["mentions"].where(col("rank") == lit(1)).select("intention_id", "concept")
-    vague = tables["concepts"].where(col("vague")).select("concept")
-    above = tables["ancestors"].select("concept", col("ancestor").alias("hypernym"), "distance")
-    own = best.select("concept").distinct().with_columns(
-        {"hypernym": col("concept"), "distance": lit(0).cast(daft.DataType.int64())}
-    )  # fmt: skip
-    up = own.concat(above).join(vague, left_on="hypernym", right_on="concept", how="anti")
-    linked = pairs.join(best, on="intention_id").collect()
-    sizes = linked.groupby("cobuy_id").agg(col("intention_id").count().alias("intentions"))
-    reached = linked.join(up, on="concept").groupby("cobuy_id", "hypernym").agg(
-        col("intention_id").count().alias("covered"), col("distance").max().alias("distance")
-    )  # fmt: skip
-    window = daft.Window().partition_by("cobuy_id").order_by(
-        "covered", "distance", "hypernym", desc=[True, False, False]
-    )  # fmt: skip
-    shared = reached.join(sizes, on="cobuy_id").where((col("intentions") > lit(1)) & (col("covered") > lit(1)))
-    ranked = shared.with_column("place", daft.functions.row_number().over(window)).where(col("place") == lit(1))
-    return to_arrow(ranked.with_column("concept", col("hypernym")), LOWEST).sort_by("cobuy_id")
-
-
-def category_bridges(tables: Tables, *, top: int = 100, least: int = 2) -> pa.Table:
-    """Return the concepts that tie product categories together: ``BRIDGES``, the most evenly spread first.
-
-    ``entropy`` (bits) is that of a concept's assertions over the broadest categories of their products; ``between`` are
-    its categories, the most frequent first. Concepts with fewer than ``least`` assertions in two categories are left
-    out.
-    """
-    found = concept_distribution(tables, by="category").to_pylist()
-    by_concept: dict[str, list[tuple[int, str]]] = {}
-    for row in found:
-        if row["assertions"] >= least:
-            by_concept.setdefault(row["concept"], []).append((row["assertions"], row["group"]))
-    rows: list[dict[str, Any]] = []
-    for concept, counts in by_concept.items():
-        if len(counts) > 1:
-            numbers = [n for n, _ in counts]
-            names = [name for _, name in sorted(counts, key=lambda c: (-c[0], c[1]))]
-            rows.append({"concept": concept, "assertions": sum(numbers), "categories": len(counts),
-                         "entropy": entropy(numbers), "between": names})  # fmt: skip
-    rows.sort(key=lambda r: (-r["entropy"], -r["assertions"], r["concept"]))
-    return pa.Table.from_pylist(rows[:top], schema=BRIDGES)
