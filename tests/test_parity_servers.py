@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from graph_maker import make_graph
@@ -17,7 +18,11 @@ from mindkg.knowledge_base import KnowledgeBase
 from mindkg.stores import load_store, open_remote, open_store
 from mindkg.stores.base import ENGINES, Store
 from mindkg.stores.neo4j_load import load_online
+from mindkg.stores.neo4j_offline import load_offline
 from mindkg.stores.sparql import load_sparql
+
+if TYPE_CHECKING:
+    from neo4j_server import Server
 
 pytest_plugins = ["neo4j_server", "sparql_servers"]
 pytestmark = pytest.mark.xdist_group("neo4j")
@@ -68,3 +73,14 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_every_query_gives_the_same_rows(world: World) -> None:
     assert len(world.stores) >= 4
     assert same_rows(world.folder, world.stores, busiest(world.folder)) == []
+
+
+def test_an_offline_load_of_neo4j_gives_the_same_rows(neo4j_home: Server, tmp_path: Path) -> None:
+    folder = make_graph(tmp_path / "graph", seed=13, n=30)
+    load_store("oxigraph", folder, tmp_path / "oxigraph")
+    load_offline(folder, neo4j_home.home)
+    neo4j_home.start()
+    stores = {"oxigraph": open_store("oxigraph", tmp_path / "oxigraph"), "neo4j": open_remote(neo4j_home.uri)}
+    assert same_rows(folder, stores, busiest(folder)) == []
+    for store in stores.values():
+        store.close()
