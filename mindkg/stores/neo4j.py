@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import pyarrow as pa
 
-from mindkg import __version__
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.neo4j_import import definitions
 from mindkg.resources import data_folder
@@ -69,7 +69,7 @@ class Neo4jStore:
             driver = neo4j.GraphDatabase.driver(
                 address,
                 auth=(name, password) if password else None,
-                user_agent=f"mindkg/{__version__}",
+                user_agent=f"mindkg/{version('mindkg')}",
                 connection_timeout=10.0,
                 max_transaction_retry_time=_PATIENCE,
                 notifications_min_severity=neo4j.NotificationMinimumSeverity.OFF,
