@@ -22,11 +22,10 @@ WITH c, count(*) AS n ORDER BY n DESC LIMIT 1
 MATCH path = (i:Intention)-[:HAS_CONCEPT]->(c)-[:BROADER*0..2]->(:Concept)
 RETURN path LIMIT 60;
 
-// The strongest assertions
+// What is said most often
 MATCH (b:CoBuy)-[r]->(i:Intention)
-WHERE r.plausibility IS NOT NULL
-RETURN r.relation AS relation, i.text AS intention, r.plausibility AS plausibility, r.typicality AS typicality
-ORDER BY plausibility DESC, typicality DESC LIMIT 25;
+RETURN r.relation AS relation, i.text AS intention, r.support AS support, r.plausibility AS plausibility
+ORDER BY support DESC, intention LIMIT 25;
 
 // What mindkg wrote last
 MATCH (m:MindKG)
