@@ -189,12 +189,11 @@ def _shares(facts: Facts, side: str) -> pa.Table:
     return found.rename_columns(["concept", f"assertions_{side}", f"share_{side}"])
 
 
-def missing_measures(comparison: pa.Table) -> Iterator[str]:
-    """Yield a line for each measure of a comparison that one of the KBs has no value of."""
+def missing_measures(comparison: pa.Table, names: tuple[str, str]) -> Iterator[str]:
+    """Yield a line for each measure of a comparison that one of the KBs, called ``names``, has no value of."""
     for measure in MEASURES:
-        rows = comparison.filter(
-            pc.and_(pc.equal(comparison["measure"], measure), pc.equal(comparison["relation"], ALL))
-        )
-        sides = [side for side in "ab" if not rows.num_rows or not rows[f"n_{side}"][0].as_py()]
-        if sides:
-            yield f"{measure}: no value in {' and '.join(sides)}"
+        of_all = pc.and_(pc.equal(comparison["measure"], measure), pc.equal(comparison["relation"], ALL))
+        rows = comparison.filter(of_all)
+        missing = [name for side, name in zip("ab", names, strict=True) if not pc.sum(rows[f"n_{side}"]).as_py()]
+        if missing:
+            yield f"{measure} (no value in {' and '.join(missing)})"

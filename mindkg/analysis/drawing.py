@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STRONGEST, OTHER_WAY = "strongest", "other"
 BROADER, NARROWER, FOCUS = "broader", "narrower", "the concept"
+SIDES: Final = (FOCUS, BROADER, NARROWER)
 REST: Final = "other communities"
 
 POINTS: Final = pa.schema(
@@ -77,13 +78,20 @@ def hierarchy_tree(graph: Graph, *, limit: int = 60, levels: int = 4) -> nx.DiGr
     """
     trees = forest(graph)
     front = [(-_weight(trees, n), n, 1) for n in trees if not trees.in_degree(n) and trees.out_degree(n)]
+    heapq.heapify(front)
     kept: list[str] = []
     while front and len(kept) < limit:
         _, node, level = heapq.heappop(front)
         kept.append(node)
-        if level < levels:
-            for child in trees.successors(node):
-                heapq.heappush(front, (-_weight(trees, child), child, level + 1))
+        children = [(-_weight(trees, child), child, level + 1) for child in trees.successors(node)]
+        if level == 1 and children:
+            # a root comes with its heaviest child: alone it says nothing of the hierarchy
+            first = min(children)
+            children += [(-_weight(trees, n), n, 3) for n in trees.successors(first[1])]
+            children.remove(first)
+            kept.append(first[1])
+        for child in children if level < levels else ():
+            heapq.heappush(front, child)
     chosen: nx.DiGraph[str] = trees.subgraph(kept).copy()
     return chosen
 
@@ -232,7 +240,7 @@ def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
     size = {"width": x.domain[1] - x.domain[0], "height": y.domain[0] - y.domain[1]}
     ends_of = {"x": alt.X("x:Q", scale=x, axis=None), "y": alt.Y("y:Q", scale=y, axis=None)}
     base = alt.Chart(chart_data(points)).encode(**ends_of)
-    drawn = alt.Chart(alt.Data(values=rules)).mark_rule().encode(**ends_of, x2="x2:Q", y2="y2:Q", **_ways(alt))
+    drawn = alt.Chart(alt.Data(values=rules)).mark_rule().encode(**ends_of, x2="x2:Q", y2="y2:Q", **_ways(alt, lines))
     halo = base.mark_text(align="left", dx=9, fontSize=11, stroke="white", strokeWidth=3).encode(text="concept:N")
     text = base.mark_text(align="left", dx=9, fontSize=11).encode(text="concept:N")
     chart = drawn + _points(alt, base, order) + halo + text
@@ -251,7 +259,7 @@ def draw_rings(points: pa.Table, lines: pa.Table, order: Sequence[str], *, label
     found = "find != '' && indexof(datum.concept, lower(find)) >= 0"
     least = sorted(points["assertions"].to_pylist(), reverse=True)[: labels + 1]
     base = alt.Chart(chart_data(points)).encode(**place)
-    rules = alt.Chart(chart_data(lines)).mark_rule().encode(**place, x2="x2:Q", y2="y2:Q", **_ways(alt))
+    rules = alt.Chart(chart_data(lines)).mark_rule().encode(**place, x2="x2:Q", y2="y2:Q", **_ways(alt, lines))
     named = base.transform_filter(f"datum.assertions > {least[-1] if least else 0} || ({found})")
     style = {"align": "left", "dx": 7, "fontSize": 11}
     halo = named.mark_text(**style, stroke="white", strokeWidth=3).encode(text="concept:N")
@@ -270,10 +278,11 @@ def _clear(row: dict[str, Any], ends: Mapping[str, float]) -> dict[str, Any]:
     return {**row, f"x{left}": ends[name], f"x{right}": row[f"x{right}"] - 6}
 
 
-def _ways(alt: Any) -> dict[str, Any]:
-    """Return how lines tell their kind."""
+def _ways(alt: Any, lines: pa.Table) -> dict[str, Any]:
+    """Return how lines tell their kind, with a legend where there are both."""
     domain = [STRONGEST, OTHER_WAY]
-    told = {"title": "hypernym", "legend": alt.Legend(symbolSize=500)}
+    both = OTHER_WAY in lines["kind"].to_pylist()
+    told = {"title": "hypernym", "legend": alt.Legend(symbolSize=500) if both else None}
     colour = alt.Scale(domain=domain, range=["#666666", "#b5b5b5"])
     return {
         "strokeDash": alt.StrokeDash("kind:N", scale=alt.Scale(domain=domain, range=[[1, 0], [2, 3]]), **told),

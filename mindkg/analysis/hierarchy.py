@@ -15,6 +15,8 @@ from mindkg.analysis.facts import Facts, Tables
 
 if TYPE_CHECKING:
     Graph = nx.DiGraph[str]
+else:
+    Graph = nx.DiGraph  # it takes no parameters when the program runs
 
 NODES: Final = pa.schema(
     [

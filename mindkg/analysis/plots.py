@@ -62,7 +62,7 @@ def before_after(table: pa.Table, label: str, value: str, title: str, order: Seq
     ``value`` is the column of the length and ``title`` what it means; shares are written as percentages.
     """
     alt = altair()
-    form = {"format": "%"} if value == "share" else {"format": "~s", "tickMinStep": 1}
+    form = {"format": "%", "tickCount": 6} if value == "share" else {"format": "~s", "tickMinStep": 1}
     base = alt.Chart(chart_data(table)).encode(
         y=alt.Y(f"{label}:N", sort=list(order), title=None, axis=alt.Axis(labelLimit=220)),
         x=alt.X(f"{value}:Q", title=title, axis=alt.Axis(**form)),
@@ -109,7 +109,7 @@ def evenness(spread: pa.Table) -> Chart:
     base = alt.Chart(chart_data(spread)).properties(width=_WIDTH // 2 - 10, height=alt.Step(16))
     panels = [
         base.mark_point(filled=True, size=60, color=colour, shape=shape, opacity=1).encode(
-            x=alt.X(f"{column}:Q", title=title, scale=alt.Scale(domainMin=0)),
+            x=alt.X(f"{column}:Q", title=title, scale=alt.Scale(domainMin=0), axis=alt.Axis(tickCount=5)),
             y=alt.Y("group:N", sort=order, title=None, axis=alt.Axis(labels=first, ticks=first, grid=True,
                                                                      labelLimit=220)),
         )

@@ -1,0 +1,165 @@
+"""The report on the hypernym graph: pictures of it, its roots and levels, central concepts and communities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+import networkx as nx
+import pyarrow as pa
+
+from mindkg.analysis import drawing, hierarchy
+from mindkg.analysis.facts import Facts, Tables
+from mindkg.analysis.figures import NO_VAGUE, Figure, Listing, Section
+from mindkg.analysis.hierarchy import Graph, Hierarchy
+from mindkg.analysis.tie_section import tie_items
+from mindkg.errors import InputError
+
+COMMUNITIES: Final = 7
+
+
+def hierarchy_section(
+    facts: Facts, tables: Tables, found: Hierarchy, nodes: pa.Table, focus: str | None = None
+) -> Section:
+    """Return what the hypernym graph ``found`` looks like; ``focus`` is the concept whose neighbourhood is drawn.
+
+    ``nodes`` are the measures of its concepts (``concept_measures``).
+    Raises InputError where the graph has no concept ``focus``.
+    """
+    section = Section("Hypernym graph")
+    graph = found.graph
+    if focus is not None and focus not in graph:
+        hint = "Give a label of the table concepts as it stands there"
+        raise InputError(f"the KB has no concept {focus!r}", hint=hint)
+    if not graph:
+        section.lines.append("No assertion has a concept: there is no hypernym graph.")
+        return section
+    direct = hierarchy.reduced(graph)
+    section.lines += _facts_of_graph(found, direct)
+    community = dict(zip(nodes["concept"].to_pylist(), nodes["community"].to_pylist(), strict=True))
+    focus = focus or _focus(direct)
+    section.items += _pictures(direct, community, focus) if graph.number_of_edges() else []
+    if found.broken:
+        section.items.append(_cycles(found))
+    section.items += [_roots(graph), _levels(nodes), *_central(nodes), _communities(nodes)]
+    section.items += tie_items(facts, tables)
+    return section
+
+
+def _facts_of_graph(found: Hierarchy, direct: Graph) -> list[str]:
+    graph = found.graph
+    above = len(graph) - sum(1 for _, n in graph.nodes(data="assertions") if n)
+    alone = nx.number_of_isolates(graph)
+    return [
+        f"The graph has {len(graph):,} of the KB's {found.concepts:,} concepts: the {found.frequent:,} most frequent "
+        f"of assertions (--limit), and what stands above them; {above:,} are of no assertion. {alone:,} "
+        "have neither hypernym nor hyponym here.",
+        f"{len(found.broken):,} cycles were found and broken at their weakest edge here; the build breaks those of "
+        "the isA table in the same way before it publishes the table hypernyms.",
+        f"{graph.number_of_edges():,} hypernym edges, {direct.number_of_edges():,} of them in the transitive "
+        "reduction, which is what the pictures show; the others say what a longer way says too.",
+        f"{len(hierarchy.roots(graph)):,} roots; the longest way down has "
+        f"{max(hierarchy.depths(graph).values())} steps.",
+    ]
+
+
+def _focus(graph: Graph) -> str:
+    """Return the concept with the most assertions among those with both hypernyms and hyponyms, or else of all."""
+
+    def weight(node: str) -> tuple[bool, bool, int, str]:
+        between = bool(graph.out_degree(node) and graph.in_degree(node))
+        return not graph.nodes[node]["vague"], between, graph.nodes[node]["assertions"], node
+
+    return max(graph, key=weight)
+
+
+def _pictures(graph: Graph, community: dict[str, str], focus: str) -> list[Figure | Listing]:
+    tree = drawing.hierarchy_tree(graph)
+    kinds, order = named_communities(community, tree)
+    items: list[Figure | Listing] = []
+    if tree:
+        points, lines = drawing.hierarchy_picture(graph, tree, kinds)
+        items.append(Figure(
+            "hierarchy", "Top of the hierarchy",
+            f"The {len(tree)} concepts with the most assertions at or below them, broader ones on the left, each "
+            "behind its most counted hypernym (drawn through; others dotted). Colour and shape: community, named "
+            f"by its concept of the highest PageRank, at most {COMMUNITIES} of them. {NO_VAGUE}.",
+            drawing.draw_tree(points, lines, order), {"hierarchy": points, "hierarchy-edges": lines},
+        ))  # fmt: skip
+    points, lines = drawing.neighbourhood_picture(graph, focus)
+    n = graph.nodes[focus]["assertions"]
+    items.append(Figure(
+        "neighbourhood", f"Neighbourhood of {focus!r}",
+        f"What is broader than {focus!r} ({n:,} assertions) on its left and what is narrower on its right, at most 30 "
+        "concepts on each side, those of the greatest counts first.",
+        drawing.draw_tree(points, lines, [k for k in drawing.SIDES if k in points["kind"].to_pylist()]),
+        {"neighbourhood": points, "neighbourhood-edges": lines},
+    ))  # fmt: skip
+    return items
+
+
+def named_communities(community: dict[str, str], concepts: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the kind of each of ``concepts``, and the kinds in their order: the largest communities, then the rest."""
+    concepts = list(concepts)
+    sizes = Counter(community[concept] for concept in concepts)
+    largest = [name for name, n in sorted(sizes.items(), key=lambda i: (-i[1], i[0])) if n > 1][:COMMUNITIES]
+    kinds = {c: community[c] if community[c] in largest else drawing.REST for c in concepts}
+    return kinds, [*largest, drawing.REST] if len(largest) < len(sizes) else largest
+
+
+def _cycles(found: Hierarchy) -> Listing:
+    rows = [dict(zip(("concept", "hypernym", "count"), edge, strict=True)) for edge in found.broken]
+    schema = pa.schema([("concept", pa.string()), ("hypernym", pa.string()), ("count", pa.int64())])
+    return Listing("cycles", "Edges that closed cycles", "Each was the weakest of a cycle, and was taken out.",
+                   pa.Table.from_pylist(rows, schema=schema))  # fmt: skip
+
+
+def _roots(graph: Graph) -> Listing:
+    rows = [
+        {"root": root, "concepts_below": len(nx.ancestors(graph, root)), "assertions": graph.nodes[root]["assertions"]}
+        for root in hierarchy.roots(graph)
+    ]
+    schema = pa.schema([("root", pa.string()), ("concepts_below", pa.int64()), ("assertions", pa.int64())])
+    says = "Concepts with nothing above and something below; assertions are those of the root itself."
+    return Listing("roots", "Roots", says, pa.Table.from_pylist(rows, schema=schema), shown=10)
+
+
+def _levels(nodes: pa.Table) -> Listing:
+    rows = nodes.group_by("level").aggregate([([], "count_all"), ("assertions", "sum")]).sort_by("level")
+    rows = rows.rename_columns({"count_all": "concepts", "assertions_sum": "assertions"})
+    says = "Hops of the shortest way up to a root, which is at level 0; an assertion counts once for each concept."
+    return Listing("levels", "Levels", says, rows.select(["level", "concepts", "assertions"]))
+
+
+def _central(nodes: pa.Table) -> list[Listing]:
+    broad = (
+        "PageRank walks upwards from concepts by their assertions, edges weighted by P(hypernym given concept); vague "
+    )
+    broad += "concepts are marked."
+    between = "Betweenness is of the undirected graph, from at most 400 sampled concepts."
+    by_between = nodes.sort_by([("betweenness", "descending"), ("concept", "ascending")])
+    columns = ("concept", "vague", "assertions", "level", "depth", "community")
+    return [
+        Listing("nodes", "Central concepts by PageRank", broad, nodes, (*columns, "pagerank")),
+        Listing("between", "Concepts between others", between, by_between.slice(0, 100), (*columns, "betweenness")),
+    ]
+
+
+def _communities(nodes: pa.Table) -> Listing:
+    rows: dict[str, dict[str, Any]] = {}
+    for row in nodes.to_pylist():  # the highest PageRank first
+        found = rows.setdefault(
+            row["community"], {"community": row["community"], "concepts": 0, "assertions": 0, "such_as": []}
+        )
+        found["concepts"] += 1
+        found["assertions"] += row["assertions"]
+        if len(found["such_as"]) < 6:
+            found["such_as"].append(row["concept"])
+    schema = pa.schema([("community", pa.string()), ("concepts", pa.int64()), ("assertions", pa.int64()),
+                        ("such_as", pa.list_(pa.string()))])  # fmt: skip
+    table = pa.Table.from_pylist([row for row in rows.values() if row["concepts"] > 1], schema=schema)
+    says = "Communities of two concepts and more, by Leiden's method where leidenalg is installed, else by Louvain's."
+    return Listing(
+        "communities", "Communities", says, table.sort_by([("concepts", "descending"), ("community", "ascending")])
+    )

@@ -1,0 +1,150 @@
+"""The report on a KB's hypernyms: one HTML page, each figure and its data as files, and the graph in three forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import pyarrow as pa
+
+from mindkg.analysis import drawing, hierarchy
+from mindkg.analysis.comparison_section import comparison_section
+from mindkg.analysis.facts import Facts, facts_of, read_tables
+from mindkg.analysis.figures import Figure, Section, write_figure, write_rows
+from mindkg.analysis.hierarchy import Hierarchy
+from mindkg.analysis.hierarchy_section import hierarchy_section, named_communities
+from mindkg.analysis.page import page
+from mindkg.analysis.plots import altair
+from mindkg.analysis.spread_section import spread_section
+from mindkg.errors import InputError
+
+if TYPE_CHECKING:
+    from mindkg.knowledge_base import KnowledgeBase
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: the page, the names of figures and tables, and what could not be shown, in lines."""
+
+    page: Path
+    figures: tuple[str, ...]
+    tables: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def hypernym_report(
+    kb: KnowledgeBase,
+    output: str | Path,
+    *,
+    compare: KnowledgeBase | None = None,
+    focus: str | None = None,
+    limit: int = 2000,
+    names: tuple[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Write the report on ``kb`` into the folder ``output`` and return what is there.
+
+    ``compare`` is a KB to set beside it, ``names`` what the two are called (else the names of their folders), ``focus``
+    the concept whose neighbourhood is drawn (else the most frequent with concepts on both sides), ``limit`` how many of
+    the most frequent concepts the graph has. Raises InputError where altair is missing, ``focus`` is no concept of the
+    KB, or the folder cannot be written.
+    """
+    altair()
+    if limit < 1:
+        raise InputError(f"the graph cannot have {limit} concepts", hint="Give a --limit of 1 or more")
+    if names and compare is None:
+        raise InputError("two names need two KBs", hint="Say which other one with --compare")
+    say = progress or (lambda line: None)
+    say(f"reading {kb.path}")
+    tables = read_tables(kb)
+    facts = facts_of(tables)
+    say("spread of concepts")
+    parts = [spread_section(facts)]
+    if compare is not None:
+        say(f"comparing with {compare.path}")
+        called = names or _names(kb.path, compare.path)
+        parts.append(comparison_section(facts, facts_of(read_tables(compare)), called))
+    say("hypernym graph")
+    found = hierarchy.hypernym_graph(facts, tables, limit=limit, also=[focus] if focus else [])
+    nodes = hierarchy.concept_measures(found.graph)
+    parts.append(hierarchy_section(facts, tables, found, nodes, focus))
+    folder = Path(output)
+    try:
+        return _write(folder, kb.path.resolve().name, facts, found, nodes, parts, say)
+    except OSError as error:
+        hint = "Give another folder with -o"
+        raise InputError(f"cannot write: {error.strerror}", record=str(folder), hint=hint) from error
+
+
+def _names(a: Path, b: Path) -> tuple[str, str]:
+    """Return what two KBs are called: their folders' names, or where these are the same the ends of their paths."""
+    one, other = a.resolve(), b.resolve()
+    if one.name != other.name:
+        return one.name, other.name
+    pair = "/".join(one.parts[-2:]), "/".join(other.parts[-2:])
+    return pair if pair[0] != pair[1] else (f"{one.name} (a)", f"{other.name} (b)")
+
+
+def _write(
+    folder: Path,
+    name: str,
+    facts: Facts,
+    found: Hierarchy,
+    nodes: pa.Table,
+    parts: list[Section],
+    say: Progress,
+) -> Report:
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn, tables = {}, []
+    for item in (item for part in parts for item in part.items):
+        say(f"writing {item.name}")
+        if isinstance(item, Figure):
+            drawn[item.name] = write_figure(item, folder)
+            tables += list(item.data)
+        else:
+            write_rows(item.rows, item.name, folder)
+            tables.append(item.name)
+    if found.graph:
+        say("writing the graph")
+        write_graph(found, nodes, folder)
+    written = folder / "report.html"
+    written.write_text(page(f"Hypernyms of {name}", _about(facts), parts, drawn), "utf-8")
+    return Report(written, tuple(drawn), tuple(tables), tuple(line for part in parts for line in part.lines))
+
+
+def _about(facts: Facts) -> list[str]:
+    kept, linked = int(facts.kept.sum()), int(facts.linked[facts.kept].sum())
+    share = f" ({linked / kept:.1%})" if kept else ""
+    return [
+        f"{len(facts):,} assertions about {len(facts.pair.labels):,} pairs; the filter refused {len(facts) - kept:,}, "
+        f"and {kept:,} are in the graph, {linked:,} of them{share} with a concept.",
+        "Each figure is in the folder figures as SVG and PNG, its rows and all tables are in data as CSV and Parquet; "
+        "the hypernym graph is in hypernyms.graphml, hypernyms.gexf and, to be zoomed and searched, hypernyms.html.",
+    ]
+
+
+def write_graph(found: Hierarchy, nodes: pa.Table, folder: Path) -> None:
+    """Write a hypernym graph as GraphML, as GEXF and as a page to be moved, zoomed and searched, into ``folder``.
+
+    Nodes have the measures in ``nodes`` (``concept_measures``), edges count, p and ``direct``: whether the transitive
+    reduction has them.
+    """
+    direct = hierarchy.reduced(found.graph)
+    graph: hierarchy.Graph = nx.DiGraph()
+    for row in nodes.to_pylist():
+        graph.add_node(row.pop("concept"), **row)
+    for narrow, broad, data in found.graph.edges(data=True):
+        graph.add_edge(narrow, broad, **data, direct=direct.has_edge(narrow, broad))
+    nx.write_graphml(graph, folder / "hypernyms.graphml")
+    nx.write_gexf(graph, folder / "hypernyms.gexf")
+    community = dict(zip(nodes["concept"].to_pylist(), nodes["community"].to_pylist(), strict=True))
+    kinds, order = named_communities(community, direct)
+    points, lines = drawing.ring_picture(direct, kinds)
+    if len(points):
+        chart = drawing.draw_rings(points, lines, order).properties(title="Hypernyms")
+        chart.save(str(folder / "hypernyms.html"), inline=True, embed_options={"actions": False})
