@@ -69,8 +69,9 @@ def distill(
     opened = open_backend(backend, model, revision, **(options or {})) if isinstance(backend, str) else backend
     try:
         settings = settings_for(opened.model, opened.revision, passes, relations, **asked)
-        settings = _mode(settings, opened, tell)
         with directory.writing(), directory.scratch() as staging:
+            with ledger(directory) as known:
+                settings = _mode(settings, opened, known, tell)
             asking, answers = _asking(opened, backend, directory, workers, options or {})
             made = run_passes(
                 tables_to_ask(directory),
@@ -128,17 +129,21 @@ def write_batch(
     directory = KBDirectory(kb)
     directory.open_manifest()
     settings = settings_for(model or "", revision, passes, relations, **asked)
-    with BatchWriter(file, model, revision) as writer:
-        with directory.writing(), directory.scratch() as staging, ledger(directory) as answers:
-            run_passes(
-                tables_to_ask(directory),
-                settings,
-                root=directory.path,
-                ledger=answers,
-                staging=staging,
-                backend=writer,
-                progress=lambda stage, rows, total: None,
-            )
+    with (
+        BatchWriter(file, model, revision) as writer,
+        directory.writing(),
+        directory.scratch() as staging,
+        ledger(directory) as answers,
+    ):
+        run_passes(
+            tables_to_ask(directory),
+            settings,
+            root=directory.path,
+            ledger=answers,
+            staging=staging,
+            backend=writer,
+            stop_at_missing=True,
+        )
         return writer.lines
 
 
@@ -198,6 +203,7 @@ def calibrate(
     with directory.writing():
         with directory.scratch() as staging, ledger(directory) as answers:
             tables = tables_to_ask(directory)
+            tables["verdicts"] = tables["verdicts"].limit(0)  # all are judged anew, from the ledger
             made = run_passes(
                 tables, last, root=directory.path, ledger=answers, staging=staging, backend=None, progress=report
             )
@@ -244,21 +250,26 @@ def tables_to_ask(kb: KBDirectory) -> dict[str, daft.DataFrame]:
     return {name: scan(kb, entry) for name, entry in entries.items() if name != "rejects"}
 
 
-def _mode(settings: Settings, backend: Backend, say: Callable[[str], None]) -> Settings:
+def _mode(settings: Settings, backend: Backend, known: Ledger, say: Callable[[str], None]) -> Settings:
     """Return the settings, in mode ``paper`` where the backend gives no log-probabilities."""
-    if "filter" in settings.passes and settings.filter_mode == "score" and not backend.logprobs():
+    from mindkg.distill.ask import gives_logprobs
+
+    if "filter" in settings.passes and settings.filter_mode == "score" and not gives_logprobs(backend, known):
         say("the model gives no log-probabilities: the filter asks for free text (paper) instead of a score")
         return replace(settings, filter_mode="paper")
     return settings
 
 
 def _with(settings: Settings, kb: KBDirectory) -> list[dict[str, Any]]:
-    """Return the KB's distillations with ``settings`` among them: those that differ only in extent become one."""
+    """Return the KB's distillations, ``settings`` the last: those that differ from it only in extent become part of it.
+
+    They are replayed in this order, so that each finds the rows of those before it as it did when it was asked.
+    """
     known = distillations(kb.open_manifest().options)
-    merged = [_merge(one, settings) if _alike(one, settings) else one for one in known]
-    if not any(_alike(one, settings) for one in known):
-        merged.append(settings)
-    return [one.to_json() for one in merged]
+    for one in known:
+        if _alike(one, settings):
+            settings = _merge(one, settings)
+    return [one.to_json() for one in known if not _alike(one, settings)] + [settings.to_json()]
 
 
 def _alike(one: Settings, other: Settings) -> bool:
@@ -269,7 +280,8 @@ def _alike(one: Settings, other: Settings) -> bool:
 def _merge(one: Settings, other: Settings) -> Settings:
     asked = {*one.relations, *other.relations}
     return replace(
-        one,
+        other,
+        calibration=one.calibration,
         relations=tuple(name for name in asked_relations() if name in asked),
         samples=max(one.samples, other.samples),
     )

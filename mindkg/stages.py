@@ -133,9 +133,12 @@ def _distill_key(job: Job, records: Records) -> str | None:
 
     if not job.options["distill"]:
         return None
+    from mindkg.distill.templates import FOLDER
+
     given = [records[name].fingerprint for name in ("sources", "images") if name in records]
+    words = [file_sha256(path) for path in sorted(FOLDER.glob("*.txt"))] + _hashes("relations.ttl")
     with ledger(job.kb) as answers:
-        return fingerprint("distill", distill.VERSION, given, job.options["distill"], answers.digest())
+        return fingerprint("distill", distill.VERSION, given, job.options["distill"], words, answers.digest())
 
 
 def _run_distill(job: Job, key: str, records: Records) -> StageRecord:

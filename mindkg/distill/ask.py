@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,12 +36,19 @@ def ask(
     """Send those of ``requests`` that have no answer in ``ledger``, write down what comes back, and return the counts.
 
     Requests are drawn as they are sent. ``progress`` is called with the number of requests that came back. Raises
-    MindKGError where more than ``max_error_rate`` of at least ``LEAST`` requests failed, or all of fewer, and what the
-    backend raises; what was answered until then is in the ledger.
+    MindKGError where more than ``max_error_rate`` of at least ``LEAST`` requests failed, those counted that the ledger
+    answers already, or all of fewer, and what the backend raises; what was answered until then is in the ledger.
     """
-    answered = failed = unknown = 0
+    drawn = answered = failed = unknown = 0
+
+    def counted() -> Iterator[Request]:
+        nonlocal drawn
+        for request in requests:
+            drawn += 1
+            yield request
+
     error: RequestError | None = None
-    for request, outcome in backend.answers(ledger.missing(requests)):
+    for request, outcome in backend.answers(ledger.missing(counted())):
         if outcome is None:
             unknown += 1
         else:
@@ -52,9 +59,9 @@ def ask(
                 answered += 1
         if progress:
             progress(answered + failed + unknown)
-        if error and answered + failed >= LEAST and failed > max_error_rate * (answered + failed):
+        if error and drawn >= LEAST and failed > max_error_rate * drawn:
             raise _too_many(answered, failed, error)
-    if error and not answered:
+    if error and failed == drawn:
         raise _too_many(answered, failed, error)
     return Asked(answered + failed, answered, failed, unknown)
 

@@ -94,6 +94,7 @@ def _single(picture: Picture) -> bytes:
         turned = image.getexif().get(_orientation(), 1) != 1
         fits = max(image.size) <= MAX_SIDE and image.mode in ("RGB", "L")
         if image.format == "JPEG" and fits and not turned:
+            image.draft(image.mode, (image.width // 8, image.height // 8))  # enough to see that it is whole
             image.load()
             return stored
     return _jpeg(_normal(picture, stored))

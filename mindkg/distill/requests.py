@@ -108,7 +108,8 @@ class PictureError(RequestError):
     """A request that was not sent since one of its pictures does not open."""
 
     def __init__(self, detail: str, **where: Any) -> None:
-        super().__init__(f"{PICTURE_FAILED}: {detail}", **where)
+        # an error that comes from another process is made from its whole message
+        super().__init__(detail if detail.startswith(PICTURE_FAILED) else f"{PICTURE_FAILED}: {detail}", **where)
 
 
 def request_key(

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mindkg.distill.backends.base import Outcome
-from mindkg.distill.requests import Request
+from mindkg.distill.requests import Request, RequestError
 from mindkg.errors import InputError
 
 ENDPOINT = "/v1/chat/completions"
@@ -50,11 +50,16 @@ class BatchWriter:
         return True
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
-        """Write each request and yield it with None."""
+        """Write each request and yield it with None, or with why it cannot be asked."""
         from mindkg.distill.backends.openai import chat_body
 
         for request in requests:
-            line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": chat_body(request)}
+            try:
+                body = chat_body(request)
+            except RequestError as error:
+                yield request, error
+                continue
+            line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": body}
             self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
             self.lines += 1
             yield request, None
