@@ -1,229 +1,19 @@
-"""Pictures of the hypernym graph that a person can read: the top of the hierarchy, and one concept's neighbourhood.
-
-Both are drawn as trees from left to right, one line a concept, so that no two labels can overlap.
-"""
+"""Pictures of the hypernym graph as charts; colour, shape and size say what a point is, in black and white too."""
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-import networkx as nx
 import pyarrow as pa
 
+from mindkg.analysis.pictures import LETTER, OTHER_WAY, REST, ROW, STRONGEST, labelled
 from mindkg.analysis.plots import COLOURS, Chart, altair, chart_data
-from mindkg.errors import InputError
 
-if TYPE_CHECKING:
-    from mindkg.analysis.hierarchy import Graph
+_MARGIN: Final = 1.2
+"""Room for the labels of the outermost ring."""
 
-STRONGEST, OTHER_WAY = "strongest", "other"
-BROADER, NARROWER, FOCUS = "broader", "narrower", "the concept"
-SIDES: Final = (FOCUS, BROADER, NARROWER)
-REST: Final = "other communities"
-
-POINTS: Final = pa.schema(
-    [
-        ("concept", pa.string()),
-        ("x", pa.float64()),
-        ("y", pa.float64()),
-        ("assertions", pa.int64()),
-        ("kind", pa.string()),
-    ]
-)
-LINES: Final = pa.schema(
-    [
-        ("narrower", pa.string()),
-        ("broader", pa.string()),
-        ("x", pa.float64()),
-        ("y", pa.float64()),
-        ("x2", pa.float64()),
-        ("y2", pa.float64()),
-        ("count", pa.int64()),
-        ("kind", pa.string()),
-    ]
-)
-_LETTER: Final = 6.6
-_GAP: Final = 46.0
-_ROW: Final = 17.0
 _SHAPES: Final = ("square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
-
-
-def forest(graph: Graph) -> nx.DiGraph[str]:
-    """Return the forest in which each concept hangs under its strongest parent (by ``count``), edges downwards.
-
-    Nodes have the data of ``graph`` and ``weight``, the assertions at or below them. Vague concepts are left out.
-    """
-    trees: nx.DiGraph[str] = nx.DiGraph()
-    trees.add_nodes_from((node, data) for node, data in graph.nodes(data=True) if not data["vague"])
-    for node in list(trees):
-        above = [(-data["count"], broad) for _, broad, data in graph.out_edges(node, data=True) if broad in trees]
-        if above:
-            trees.add_edge(min(above)[1], node)
-    weight = {node: graph.nodes[node]["assertions"] for node in trees}
-    for node in reversed(list(nx.topological_sort(trees))):
-        for parent in trees.predecessors(node):
-            weight[parent] += weight[node]
-    nx.set_node_attributes(trees, weight, "weight")
-    return trees
-
-
-def hierarchy_tree(graph: Graph, *, limit: int = 60, levels: int = 4) -> nx.DiGraph[str]:
-    """Return the part of the hierarchy worth drawing, of ``forest``.
-
-    It has the concepts with the most assertions at or below them, at most ``limit`` in ``levels`` levels, never one
-    without its parent, and no root without a child.
-    """
-    trees = forest(graph)
-    front = [(-_weight(trees, n), n, 1) for n in trees if not trees.in_degree(n) and trees.out_degree(n)]
-    heapq.heapify(front)
-    kept: list[str] = []
-    while front and len(kept) < limit:
-        _, node, level = heapq.heappop(front)
-        kept.append(node)
-        children = [(-_weight(trees, child), child, level + 1) for child in trees.successors(node)]
-        if level == 1 and children:
-            # a root comes with its heaviest child: alone it says nothing of the hierarchy
-            first = min(children)
-            children += [(-_weight(trees, n), n, 3) for n in trees.successors(first[1])]
-            children.remove(first)
-            kept.append(first[1])
-        for child in children if level < levels else ():
-            heapq.heappush(front, child)
-    chosen: nx.DiGraph[str] = trees.subgraph(kept).copy()
-    return chosen
-
-
-def neighbourhood_tree(graph: Graph, concept: str, *, limit: int = 30) -> tuple[nx.DiGraph[str], nx.DiGraph[str]]:
-    """Return what stands above ``concept`` and what below it, two trees with it as their root.
-
-    Above: its hypernyms and theirs; below: its heaviest hyponyms and theirs, at most ``limit`` in each tree. Raises
-    InputError where the graph has no such concept.
-    """
-    if concept not in graph:
-        hint = "Give a concept of the KB that its assertions have"
-        raise InputError(f"the analysed hypernym graph has no concept {concept!r}", hint=hint)
-    return _reach(graph, concept, limit), _reach(graph.reverse(copy=False), concept, limit)
-
-
-def _reach(graph: nx.DiGraph[str], concept: str, limit: int) -> nx.DiGraph[str]:
-    """Return the tree of the first ways from ``concept`` along edges, those of the greatest count first."""
-    tree: nx.DiGraph[str] = nx.DiGraph()
-    tree.add_node(concept, **graph.nodes[concept])
-    waiting = [concept]
-    while waiting and len(tree) < limit:
-        node = waiting.pop(0)
-        for _, other, _data in sorted(graph.out_edges(node, data=True), key=lambda e: (-e[2]["count"], e[1])):
-            if other not in tree and len(tree) < limit:
-                tree.add_node(other, **graph.nodes[other])
-                tree.add_edge(node, other)
-                waiting.append(other)
-    return tree
-
-
-def tree_places(tree: nx.DiGraph[str], *, leftwards: bool = False) -> dict[str, tuple[float, float]]:
-    """Return a place (x, y) in pixels for each node: a column for each level, a row for each leaf.
-
-    A column begins where the longest label of the one before ends. ``leftwards`` turns the tree round.
-    """
-    column, row = _columns(tree), _rows(tree)
-    widths = [0.0] * (max(column.values(), default=0) + 2)
-    for node, n in column.items():
-        widths[n + 1] = max(widths[n + 1], _LETTER * len(node) + _GAP)
-    starts = [sum(widths[: n + 1]) for n in range(len(widths))]
-    sign = -1.0 if leftwards else 1.0
-    return {node: (sign * starts[column[node]], row[node] * _ROW) for node in tree}
-
-
-def ring_places(tree: nx.DiGraph[str]) -> dict[str, tuple[float, float]]:
-    """Return a place (x, y) for each node of a forest: roots on the inner ring, each level on a ring further out."""
-    column, row = _columns(tree), _rows(tree)
-    turn = 2 * math.pi / (max(row.values(), default=0.0) + 1)
-    return {
-        node: ((column[node] + 1) * math.cos(row[node] * turn), (column[node] + 1) * math.sin(row[node] * turn))
-        for node in tree
-    }
-
-
-def _tops(tree: nx.DiGraph[str]) -> list[str]:
-    return sorted((n for n in tree if not tree.in_degree(n)), key=lambda n: (-_weight(tree, n), n))
-
-
-def _columns(tree: nx.DiGraph[str]) -> dict[str, int]:
-    """Return the level of each node, 0 for a root."""
-    return {node: n for n, nodes in enumerate(nx.bfs_layers(tree, _tops(tree))) for node in nodes}
-
-
-def _rows(tree: nx.DiGraph[str]) -> dict[str, float]:
-    """Return a row for each node: leaves one after the other, a parent the middle of its children."""
-    rows: dict[str, float] = {}
-    taken = 0
-    for top in _tops(tree):
-        for node in nx.dfs_postorder_nodes(
-            tree, top, sort_neighbors=lambda c: sorted(c, key=lambda n: (-_weight(tree, n), n))
-        ):
-            children = [rows[child] for child in tree.successors(node)]
-            if children:
-                rows[node] = sum(children) / len(children)
-            else:
-                rows[node], taken = float(taken), taken + 1
-    return rows
-
-
-def _weight(tree: nx.DiGraph[str], node: str) -> int:
-    return int(tree.nodes[node].get("weight", tree.nodes[node]["assertions"]))
-
-
-def hierarchy_picture(graph: Graph, tree: nx.DiGraph[str], kinds: Mapping[str, str]) -> tuple[pa.Table, pa.Table]:
-    """Return points and lines of the picture of a forest; a point's kind is that of ``kinds``, such as its community.
-
-    Hypernyms among its concepts that the forest leaves out are lines of the kind ``OTHER_WAY``.
-    """
-    ways = [(child, parent, STRONGEST) for parent, child in tree.edges]
-    ways += [(n, b, OTHER_WAY) for n, b in graph.edges if n in tree and b in tree and not tree.has_edge(b, n)]
-    return _picture(graph, tree_places(tree), ways, kinds)
-
-
-def neighbourhood_picture(graph: Graph, concept: str, *, limit: int = 30) -> tuple[pa.Table, pa.Table]:
-    """Return points and lines of the picture of a concept: what is broader on its left, what is narrower on its right.
-
-    At most ``limit`` concepts on each side; raises InputError where the graph has no such concept.
-    """
-    above, below = neighbourhood_tree(graph, concept, limit=limit)
-    left, right = tree_places(above, leftwards=True), tree_places(below)
-    shift = right[concept][1] - left[concept][1]
-    places = {node: (x, y + shift) for node, (x, y) in left.items()} | right
-    kinds = dict.fromkeys(above, BROADER) | dict.fromkeys(below, NARROWER) | {concept: FOCUS}
-    ways = [(n, b, STRONGEST) for n, b in above.edges] + [(n, b, STRONGEST) for b, n in below.edges]
-    return _picture(graph, places, ways, kinds)
-
-
-def ring_picture(graph: Graph, kinds: Mapping[str, str]) -> tuple[pa.Table, pa.Table]:
-    """Return points and lines of the whole hierarchy on rings; concepts without a hypernym or hyponym are left out."""
-    trees = forest(graph)
-    trees.remove_nodes_from([node for node in list(trees) if not trees.degree(node)])
-    ways = [(n, b, STRONGEST if trees.has_edge(b, n) else OTHER_WAY) for n, b in graph.edges if {n, b} <= set(trees)]
-    return _picture(graph, ring_places(trees), ways, kinds)
-
-
-def _picture(
-    graph: Graph,
-    places: Mapping[str, tuple[float, float]],
-    ways: list[tuple[str, str, str]],
-    kinds: Mapping[str, str],
-) -> tuple[pa.Table, pa.Table]:
-    points = [
-        {"concept": n, "x": x, "y": y, "assertions": graph.nodes[n]["assertions"], "kind": kinds[n]}
-        for n, (x, y) in places.items()
-    ]
-    lines = [
-        {"narrower": n, "broader": b, "count": graph.edges[n, b]["count"], "kind": kind,
-         **dict(zip(("x", "y", "x2", "y2"), (*places[n], *places[b]), strict=True))}
-        for n, b, kind in ways
-    ]  # fmt: skip
-    return pa.Table.from_pylist(points, schema=POINTS), pa.Table.from_pylist(lines, schema=LINES)
 
 
 def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
@@ -232,11 +22,11 @@ def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
     ``order`` names the kinds of points from the first colour and shape to the last; ``REST`` among them is grey.
     """
     alt = altair()
-    ends = {row["concept"]: row["x"] + _LETTER * len(row["concept"]) + 14 for row in points.to_pylist()}
+    ends = {row["concept"]: row["x"] + LETTER * len(row["concept"]) + 14 for row in points.to_pylist()}
     rules = [_clear(row, ends) for row in lines.to_pylist()]
     x = alt.Scale(domain=[min(points["x"].to_pylist()) - 12, max(ends.values()) + 10], nice=False, zero=False)
     ys = points["y"].to_pylist()
-    y = alt.Scale(domain=[max(ys) + _ROW, min(ys) - _ROW], nice=False, zero=False)
+    y = alt.Scale(domain=[max(ys) + ROW, min(ys) - ROW], nice=False, zero=False)
     size = {"width": x.domain[1] - x.domain[0], "height": y.domain[0] - y.domain[1]}
     ends_of = {"x": alt.X("x:Q", scale=x, axis=None), "y": alt.Y("y:Q", scale=y, axis=None)}
     base = alt.Chart(chart_data(points)).encode(**ends_of)
@@ -247,20 +37,24 @@ def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
     return chart.properties(**size).configure_view(stroke=None)
 
 
-def draw_rings(points: pa.Table, lines: pa.Table, order: Sequence[str], *, labels: int = 60) -> Chart:
+def draw_rings(points: pa.Table, lines: pa.Table, order: Sequence[str], *, size: int = 900) -> Chart:
     """Return the chart of a picture on rings that can be moved, zoomed and searched in a browser.
 
-    The ``labels`` concepts of the most assertions are labelled, and those that a search finds; every point has a
-    tooltip.
+    Labels that fit are drawn, and those that a search finds; every point has a tooltip.
     """
     alt = altair()
-    place = {"x": alt.X("x:Q", axis=None), "y": alt.Y("y:Q", axis=None)}
+    reach = _MARGIN * max(map(abs, [*points["x"].to_pylist(), *points["y"].to_pylist()]))
+    scale = alt.Scale(domain=[-reach, reach], nice=False, zero=False)
+    place = {"x": alt.X("x:Q", axis=None, scale=scale), "y": alt.Y("y:Q", axis=None, scale=scale)}
     find = alt.param(name="find", value="", bind=alt.binding(input="search", name="Find a concept: "))
     found = "find != '' && indexof(datum.concept, lower(find)) >= 0"
-    least = sorted(points["assertions"].to_pylist(), reverse=True)[: labels + 1]
-    base = alt.Chart(chart_data(points)).encode(**place)
-    rules = alt.Chart(chart_data(lines)).mark_rule().encode(**place, x2="x2:Q", y2="y2:Q", **_ways(alt, lines))
-    named = base.transform_filter(f"datum.assertions > {least[-1] if least else 0} || ({found})")
+    names = set(labelled(points, size / _MARGIN))
+    fits = pa.array([concept in names for concept in points["concept"].to_pylist()])
+    base = alt.Chart(chart_data(points.append_column("fits", fits))).encode(**place)
+    rules = (
+        alt.Chart(chart_data(lines)).mark_rule(opacity=0.4).encode(**place, x2="x2:Q", y2="y2:Q", **_ways(alt, lines))
+    )
+    named = base.transform_filter(f"datum.fits || ({found})")
     style = {"align": "left", "dx": 7, "fontSize": 11}
     halo = named.mark_text(**style, stroke="white", strokeWidth=3).encode(text="concept:N")
     text = named.mark_text(**style).encode(
@@ -268,12 +62,17 @@ def draw_rings(points: pa.Table, lines: pa.Table, order: Sequence[str], *, label
     )
     moved = alt.selection_interval(bind="scales")
     dots = _points(alt, base, order).add_params(moved, find)
-    return (rules + dots + halo + text).properties(width=1000, height=850).configure_view(stroke=None)
+    return (rules + dots + halo + text).properties(width=size, height=size).configure_view(stroke=None)
 
 
 def _clear(row: dict[str, Any], ends: Mapping[str, float]) -> dict[str, Any]:
-    """Return a line that begins behind the label of its left concept and ends at the point of its right one."""
-    left, right = ("", "2") if row["x"] <= row["x2"] else ("2", "")
+    """Return a line that begins behind the label of its left concept and ends at the point of its right one.
+
+    Between concepts of one column it goes from label to label.
+    """
+    if row["x"] == row["x2"]:
+        return {**row, "x": ends[row["narrower"]], "x2": ends[row["broader"]]}
+    left, right = ("", "2") if row["x"] < row["x2"] else ("2", "")
     name = row["narrower"] if left == "" else row["broader"]
     return {**row, f"x{left}": ends[name], f"x{right}": row[f"x{right}"] - 6}
 

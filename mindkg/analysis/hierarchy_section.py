@@ -9,7 +9,7 @@ from typing import Any, Final
 import networkx as nx
 import pyarrow as pa
 
-from mindkg.analysis import drawing, hierarchy
+from mindkg.analysis import drawing, hierarchy, pictures
 from mindkg.analysis.facts import Facts, Tables
 from mindkg.analysis.figures import NO_VAGUE, Figure, Listing, Section
 from mindkg.analysis.hierarchy import Graph, Hierarchy
@@ -75,25 +75,26 @@ def _focus(graph: Graph) -> str:
 
 
 def _pictures(graph: Graph, community: dict[str, str], focus: str) -> list[Figure | Listing]:
-    tree = drawing.hierarchy_tree(graph)
+    tree = pictures.hierarchy_tree(graph)
     kinds, order = named_communities(community, tree)
     items: list[Figure | Listing] = []
     if tree:
-        points, lines = drawing.hierarchy_picture(graph, tree, kinds)
+        points, lines = pictures.hierarchy_picture(graph, tree, kinds)
         items.append(Figure(
             "hierarchy", "Top of the hierarchy",
             f"The {len(tree)} concepts with the most assertions at or below them, broader ones on the left, each "
-            "behind its most counted hypernym (drawn through; others dotted). Colour and shape: community, named "
-            f"by its concept of the highest PageRank, at most {COMMUNITIES} of them. {NO_VAGUE}.",
+            f"behind its most counted hypernym (drawn through; the {pictures.OTHERS} most counted others dotted). "
+            "Colour and shape: community, named by its concept of the highest PageRank; the smaller ones are grey. "
+            f"{NO_VAGUE}.",
             drawing.draw_tree(points, lines, order), {"hierarchy": points, "hierarchy-edges": lines},
         ))  # fmt: skip
-    points, lines = drawing.neighbourhood_picture(graph, focus)
+    points, lines = pictures.neighbourhood_picture(graph, focus)
     n = graph.nodes[focus]["assertions"]
     items.append(Figure(
         "neighbourhood", f"Neighbourhood of {focus!r}",
         f"What is broader than {focus!r} ({n:,} assertions) on its left and what is narrower on its right, at most 30 "
         "concepts on each side, those of the greatest counts first.",
-        drawing.draw_tree(points, lines, [k for k in drawing.SIDES if k in points["kind"].to_pylist()]),
+        drawing.draw_tree(points, lines, [k for k in pictures.SIDES if k in points["kind"].to_pylist()]),
         {"neighbourhood": points, "neighbourhood-edges": lines},
     ))  # fmt: skip
     return items
@@ -104,8 +105,8 @@ def named_communities(community: dict[str, str], concepts: Iterable[str]) -> tup
     concepts = list(concepts)
     sizes = Counter(community[concept] for concept in concepts)
     largest = [name for name, n in sorted(sizes.items(), key=lambda i: (-i[1], i[0])) if n > 1][:COMMUNITIES]
-    kinds = {c: community[c] if community[c] in largest else drawing.REST for c in concepts}
-    return kinds, [*largest, drawing.REST] if len(largest) < len(sizes) else largest
+    kinds = {c: community[c] if community[c] in largest else pictures.REST for c in concepts}
+    return kinds, [*largest, pictures.REST] if len(largest) < len(sizes) else largest
 
 
 def _cycles(found: Hierarchy) -> Listing:

@@ -121,12 +121,12 @@ def evenness(spread: pa.Table) -> Chart:
     return alt.hconcat(*panels, spacing=12)
 
 
-def heat(table: pa.Table, concepts: Sequence[str], groups: Sequence[str], group: str = "group") -> Chart:
+def heat(table: pa.Table, concepts: Sequence[str], groups: Sequence[str]) -> Chart:
     """Return ``groups`` against ``concepts``, darker where more of the group's assertions have the concept."""
     alt = altair()
     colour = alt.Color(
         "share:Q",
-        scale=alt.Scale(range=["#eeeeee", "#000000"]),
+        scale=alt.Scale(type="sqrt", range=["#eeeeee", "#000000"]),
         title="share",
         legend=alt.Legend(format="%", gradientLength=110),
     )
@@ -135,7 +135,7 @@ def heat(table: pa.Table, concepts: Sequence[str], groups: Sequence[str], group:
         .mark_rect()
         .encode(
             x=alt.X("concept:N", sort=list(concepts), title=None, axis=alt.Axis(labelAngle=-50, labelLimit=160)),
-            y=alt.Y(f"{group}:N", sort=list(groups), title=None, axis=alt.Axis(labelLimit=220)),
+            y=alt.Y("group:N", sort=list(groups), title=None, axis=alt.Axis(labelLimit=220)),
             color=colour,
         )
         .properties(width=alt.Step(20), height=alt.Step(18))

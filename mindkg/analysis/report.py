@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import pyarrow as pa
 
-from mindkg.analysis import drawing, hierarchy
+from mindkg.analysis import drawing, hierarchy, pictures
 from mindkg.analysis.comparison_section import comparison_section
 from mindkg.analysis.facts import Facts, facts_of, read_tables
 from mindkg.analysis.figures import Figure, Section, write_figure, write_rows
@@ -144,7 +144,7 @@ def write_graph(found: Hierarchy, nodes: pa.Table, folder: Path) -> None:
     nx.write_gexf(graph, folder / "hypernyms.gexf")
     community = dict(zip(nodes["concept"].to_pylist(), nodes["community"].to_pylist(), strict=True))
     kinds, order = named_communities(community, direct)
-    points, lines = drawing.ring_picture(direct, kinds)
+    points, lines = pictures.ring_picture(direct, kinds)
     if len(points):
         chart = drawing.draw_rings(points, lines, order).properties(title="Hypernyms")
         chart.save(str(folder / "hypernyms.html"), inline=True, embed_options={"actions": False})

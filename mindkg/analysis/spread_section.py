@@ -14,6 +14,8 @@ from mindkg.analysis.figures import NO_VAGUE, Figure, Listing, Section, rows_of
 
 TOP: Final = 25
 GROUPS: Final = 20
+LEAST: Final = 5
+"""Assertions that a group has at least to be shown."""
 
 
 def spread_section(facts: Facts) -> Section:
@@ -86,19 +88,14 @@ def _filter_effect(facts: Facts) -> Figure:
 def _groups(facts: Facts, by: distribution.By, plural: str) -> list[Figure | Listing]:
     """Return how even the groups are, and which concepts they have; at most the ``GROUPS`` largest ones."""
     spread = distribution.spread(facts, by=by)
-    largest = (
-        spread.sort_by([("assertions", "descending"), ("group", "ascending")])["group"].slice(0, GROUPS).to_pylist()
-    )
+    order = spread.sort_by([("assertions", "descending"), ("group", "ascending")])
+    largest = order.filter(pc.greater_equal(order["assertions"], LEAST))["group"].slice(0, GROUPS).to_pylist()
     even = rows_of(spread, "group", largest)
     even = even.filter(pc.greater(even["linked"], 0))
-    found = distribution.concept_distribution(facts, by=by)
     concepts = distribution.distinguished(distribution.concept_distribution(facts), TOP)
+    found = distribution.concept_distribution(facts, by=by)
     cells = rows_of(rows_of(found, "group", largest), "concept", concepts)
-    cut = (
-        f"the {len(largest)} largest of {len(spread)} {plural}"
-        if len(largest) < len(spread)
-        else f"all {len(spread)} {plural}"
-    )
+    cut = f"{len(largest)} of {len(spread)} {plural} (the largest, of {LEAST} assertions or more)"
     if not len(cells):
         return []
     n = f"{int(facts.kept.sum()):,} assertions after the filter"
@@ -113,7 +110,7 @@ def _groups(facts: Facts, by: distribution.By, plural: str) -> list[Figure | Lis
         Figure(
             f"heat-{by}", f"Concepts of {plural}",
             f"Share of a group's assertions that have each of the {len(concepts)} most frequent concepts, {cut}, {n}; "
-            f"blank: none.{twice} {NO_VAGUE}.",
+            f"blank: none, and shades by the square root.{twice} {NO_VAGUE}.",
             plots.heat(cells, concepts, largest), {f"heat-{by}": cells},
         ),
     ]  # fmt: skip
