@@ -23,7 +23,7 @@ demo: $(VENV)/installed  ## build a knowledge graph from the bundled sample and 
 	@PATH="$(abspath $(BIN)):$$PATH" sh examples/demo.sh
 
 test: $(VENV)/installed-dev  ## all tests
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n $(WORKERS)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lint: $(VENV)/installed-dev  ## ruff, mypy and the import layers
 	$(BIN)/ruff check .

@@ -209,7 +209,8 @@ def test_a_dry_run_counts_what_would_be_sent(kb: Path) -> None:
     after = distillation.dry_run(kb, model="scorer", **USED).to_pylist()
     assert [(r["in_ledger"], r["to_send"], r["exact"]) for r in after] == [(4, 0, True), (3, 0, True), (3, 0, True)]
     spent = distillation.paid(kb, price_in=1.0).to_pylist()
-    assert sorted((r["stage"], r["answers"]) for r in spent) == [("features", 4), ("filter", 3), ("intentions", 3)]
+    assert sorted((r["stage"], r["answers"]) for r in spent) == [
+        ("features", 4), ("filter", 3), ("intentions", 3), ("probe", 1)]  # fmt: skip
 
 
 @pytest.mark.parametrize(

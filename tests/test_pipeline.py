@@ -18,7 +18,6 @@ import mindkg
 from mindkg.engine import daft
 from mindkg.errors import InputError, StorageError
 from mindkg.pipeline import build
-from mindkg.schema import TABLES
 
 KILLS = 10
 

@@ -1,4 +1,4 @@
-"""The verbs that ask: query, queries, sparql, cypher; and serve, which lets other programs ask."""
+"""The verbs that ask: query, queries, sparql, cypher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mindkg.cli import serve
 from mindkg.cli.arguments import KB, IncludeFiltered, Rows
 from mindkg.cli.output import Format, console, say, write_rows
 
@@ -46,7 +45,6 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Example: `mindkg cypher kb 'MATCH (c:Concept) WHERE c.label = $label RETURN c.vague' -p label=cable`"
     )(cypher)
-    serve.register(app)
 
 
 def query(

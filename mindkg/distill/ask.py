@@ -74,7 +74,7 @@ def gives_logprobs(backend: Backend, ledger: Ledger) -> bool:
     """
     prompt, sampling = Prompt("logprobs", "1", "", ""), Sampling()
     key = request_key(backend.model, backend.revision, prompt, (), sampling, 0)
-    asked = Request(key, "filter", Subject(), "", prompt, (), sampling, backend.model)
+    asked = Request(key, "probe", Subject(), "", prompt, (), sampling, backend.model)
     if next(ledger.missing([asked]), None) is None:
         return True
     gives = backend.logprobs()

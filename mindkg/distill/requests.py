@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from mindkg.distill.settings import Pass
 from mindkg.errors import MindKGError
@@ -65,7 +65,7 @@ class Request:
     """
 
     key: str
-    stage: Pass
+    stage: Pass | Literal["probe"]
     subject: Subject
     group: str
     prompt: Prompt
