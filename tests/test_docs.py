@@ -19,13 +19,13 @@ README = (ROOT / "README.md").read_text("utf-8")
 BIN = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
 
 
-def commands() -> list[str]:
-    """The commands of README's sh blocks, with continued lines joined."""
-    text = "".join(blocks("sh")).replace("\\\n", " ")
+def commands(page: str = README) -> list[str]:
+    """The commands of a page's sh blocks, with continued lines joined."""
+    text = "".join(blocks("sh", page)).replace("\\\n", " ")
     return [line.split("  #")[0].strip() for line in text.splitlines() if line and not line.startswith("#")]
 
 
@@ -60,6 +60,21 @@ def test_readme_commands_and_python_run_one_after_the_other(workplace: Path) -> 
     for code in blocks("python"):
         done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
+
+
+def test_the_commands_of_distillation_run_one_after_the_other(workplace: Path) -> None:
+    page = (ROOT / "docs" / "distillation.md").read_text("utf-8")
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    for command in commands(page):
+        done = subprocess.run(command, shell=True, cwd=workplace, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        if "--backend replay" in command:
+            assert "intentions: 118 requests = 118 answered + 0 failed + 0 not asked" in done.stderr
+        if command.startswith("mindkg query"):
+            assert done.stdout.count("\n") > 4, "no row"
+    with KnowledgeBase.open(workplace / "shop") as kb:
+        assert kb.info()["refused"] > 0 and kb.table("images").num_rows == 30
+        assert set(kb.table("generations")["pictures"].to_pylist()) == {2}
 
 
 def test_the_cli_reference_is_what_the_program_says() -> None:

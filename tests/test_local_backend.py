@@ -15,7 +15,7 @@ from mindkg.distill.backends import open_backend
 from mindkg.distill.backends.local import LocalBackend, batches
 from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
 from mindkg.errors import InputError
-from tests.tiny_llava import make_llava, overfit
+from tiny_llava import make_llava, overfit
 
 SURE = Sampling(temperature=0, max_tokens=24)
 
