@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mindkg.link.isa import open_isa
     from mindkg.link.tables import link_texts
     from mindkg.parse import parse_intention, parse_verdict
-    from mindkg.pipeline import build
+    from mindkg.pipeline import build, ingest
     from mindkg.queries import catalogue
 
 __version__ = "0.1.0"
@@ -24,6 +24,7 @@ __all__ = [
     "MindKGError",
     "build",
     "catalogue",
+    "ingest",
     "link_texts",
     "open_isa",
     "parse_intention",
@@ -34,6 +35,7 @@ _HOMES = {
     "KnowledgeBase": "mindkg.knowledge_base",
     "build": "mindkg.pipeline",
     "catalogue": "mindkg.queries",
+    "ingest": "mindkg.pipeline",
     "link_texts": "mindkg.link.tables",
     "open_isa": "mindkg.link.isa",
     "parse_intention": "mindkg.parse",
