@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 
 import pyarrow as pa
 
@@ -16,6 +17,8 @@ from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
 from mindkg.storage import KBDirectory, Manifest, discard, fingerprint
 
 if TYPE_CHECKING:
+    import subprocess
+
     import daft
     import networkx
     import rdflib
@@ -336,6 +339,19 @@ class KnowledgeBase:
     ) -> pa.Table:
         """Return the rows of a Cypher query with bound ``parameters``; raises QueryError where it is refused."""
         return self.store("ladybug", include_filtered=include_filtered, progress=progress).query(text, parameters)
+
+    def serve(
+        self, *, port: int = 7878, include_filtered: bool = False, progress: Progress | None = None
+    ) -> AbstractContextManager[tuple[str, subprocess.Popen[bytes]]]:
+        """Give the address of a read-only SPARQL server on the graph, and its process; it ends with the block.
+
+        Needs the extra ``serve``. Raises StoreError where the port is taken.
+        """
+        from mindkg.stores.oxigraph import OxigraphStore
+        from mindkg.stores.serve import serving
+
+        store = self.store("oxigraph", include_filtered=include_filtered, progress=progress)
+        return serving(cast("OxigraphStore", store).place, port=port)
 
     # other forms
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -28,15 +28,12 @@ def serve(
     """Answer SPARQL over HTTP on this machine, read-only, until Ctrl-C (needs the extra `serve`)."""
     from mindkg.errors import StoreError
     from mindkg.knowledge_base import KnowledgeBase
-    from mindkg.stores.oxigraph import OxigraphStore
-    from mindkg.stores.serve import serving
 
-    with KnowledgeBase.open(kb) as base:
-        store = cast(OxigraphStore, base.store("oxigraph", include_filtered=include_filtered, progress=say))
+    base = KnowledgeBase.open(kb)
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
-    with serving(store.place, port=port) as (address, process):
+    with base.serve(port=port, include_filtered=include_filtered, progress=say) as (address, process):
         typer.echo(f"{address}/query")
         say(f"Answering SPARQL at {address}/query, with a form for queries at {address}. Stop it with Ctrl-C. Try:")
         say(f"  curl {address}/query -H 'Accept: text/csv' --data-urlencode \\\n    'query={_PREFIX}{_EXAMPLE}'")
