@@ -156,7 +156,7 @@ def _vague_labels(vague: Collection[str] | None) -> frozenset[str]:
 
 def _parsed(intentions: daft.DataFrame) -> pa.Table:
     """Return the columns of _INTENTIONS and parsed (phrases.PARSED), sorted by key; tokenised by all cores."""
-    from mindkg.engine import daft, processes
+    from mindkg.engine import daft, from_arrow, pool, spread
 
     given = [name for name in _INTENTIONS.names if name in intentions.column_names]
     table = intentions.select(*given).to_arrow()
@@ -167,13 +167,14 @@ def _parsed(intentions: daft.DataFrame) -> pa.Table:
         parsed = parse(table["text"].combine_chunks())
         return table.append_column("parsed", pa.chunked_array([parsed]))
 
-    @daft.cls(use_process=True, max_concurrency=processes())
+    @daft.cls(**pool(many=True))
     class Parser:
         @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(PARSED), batch_size=8192)
         def parse(self, texts: daft.Series) -> pa.Array:
             return parse(texts.to_arrow().cast(pa.string()))
 
-    frame = daft.from_arrow(table).with_column("parsed", Parser().parse(daft.col("text")))  # type: ignore[arg-type]
+    frame = spread(from_arrow(table), many=True)
+    frame = frame.with_column("parsed", Parser().parse(daft.col("text")))  # type: ignore[arg-type]
     return frame.to_arrow().cast(table.schema.append(pa.field("parsed", PARSED))).combine_chunks()
 
 
