@@ -57,8 +57,8 @@ def distill(
     ``backend`` is a URL, ``local:MODEL``, ``replay:FILE`` or a Backend; ``options`` are those of its class.
     ``relations`` are those to ask for (all by default); ``asked`` are further fields of ``Settings``. Only what the
     ledger does not hold is sent, so a call that was interrupted goes on where it stopped. On Ray (``use_runner``)
-    ``workers`` of the cluster ask side by side, one a node by default. Raises MindKGError where more than
-    ``max_error_rate`` of the requests fail.
+    ``workers`` of the cluster ask side by side: one a machine by default, one a GPU if the model is local. Raises
+    MindKGError where more than ``max_error_rate`` of the requests fail.
     """
     from mindkg.distill.backends import open_backend
     from mindkg.distill.passes import run_passes
@@ -83,6 +83,7 @@ def distill(
                 max_error_rate=max_error_rate,
                 progress=report,
             )
+            asking.close()
             answers.compact()
             answers.close()
             built = run_locked(directory, {"distill": _with(settings, directory)}, progress=progress)
@@ -97,15 +98,13 @@ def _asking(
     """Return who asks and where the answers are: this process, or workers of the cluster that Daft runs on."""
     from mindkg.distill.backends.spread import SpreadBackend, WrittenLedger
     from mindkg.distill.ledger import Ledger
-    from mindkg.engine import nodes, runner
+    from mindkg.engine import runner
 
     folder = kb.path / "ledger"
     if runner() == "native" or not isinstance(address, str):
         return opened, Ledger(folder)
     concurrency = options.get("concurrency", 16)
-    many = SpreadBackend(
-        opened, address, folder, workers=workers or nodes(), concurrency=concurrency, options=options
-    )  # fmt: skip
+    many = SpreadBackend(opened, address, folder, workers=workers, concurrency=concurrency, options=options)
     return many, WrittenLedger(folder)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import InputError
 
 # Daft reports its import to a server unless this is set before; Ray and the hub the same when they are used
-for _name, _value in {
+_ENVIRONMENT = {
     "DAFT_ANALYTICS_ENABLED": "0",
     "DO_NOT_TRACK": "true",
     "SCARF_NO_ANALYTICS": "true",
@@ -19,7 +20,8 @@ for _name, _value in {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DAFT_PROGRESS_BAR": "0",
     "DAFT_SHOW_QUERY_ID": "0",
-}.items():
+}
+for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
 import daft  # noqa: E402 - the environment comes first
@@ -33,9 +35,11 @@ __all__ = [
     "daft",
     "from_arrow",
     "nodes",
+    "pool",
     "processes",
     "read_parquet",
     "runner",
+    "spread",
     "to_arrow",
     "use_runner",
     "when",
@@ -44,12 +48,16 @@ __all__ = [
 RUNNERS = ("native", "ray")
 """Where Daft's work runs: in this process and its workers, or on a Ray cluster."""
 
+_PARTS: Final = 4
+"""Parts of its input that a worker of a cluster gets one after the other: the quick ones take more of them."""
+
 
 def use_runner(name: str, address: str | None = None) -> None:
     """Let all work of this process run on ``name`` of ``RUNNERS``; to be said before any work is done.
 
-    ``address`` is that of a Ray cluster (``ray://HOST:PORT`` or ``auto``); without one Ray is started on this machine.
-    Raises InputError for another name, or where Ray is not installed or not reached.
+    ``address`` is that of a Ray cluster (``HOST:PORT``, or ``auto`` on one of its machines); without one it is that of
+    RAY_ADDRESS, else the one that this machine belongs to, else Ray is started here. A Ray that this process has
+    reached already stays. Raises InputError for another name, or where Ray is not installed or not reached.
     """
     if name not in RUNNERS:
         raise InputError(f"there is no runner {name!r}", hint=f"Runners: {', '.join(RUNNERS)}")
@@ -61,10 +69,21 @@ def use_runner(name: str, address: str | None = None) -> None:
     if find_spec("ray") is None:
         raise InputError("the runner ray needs Ray", hint='Install it with: pip install "mindkg[ray]"')
     try:
-        daft.set_runner_ray(address, noop_if_initialized=True)
+        _reach(address)
+        daft.set_runner_ray(noop_if_initialized=True)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         said = " ".join(str(error).split())[:300]
-        raise InputError(f"the Ray cluster is not reached: {said}", record=address) from error
+        hint = "Start it with: ray start --head --port=6379"
+        raise InputError(f"the Ray cluster is not reached: {said}", record=address, hint=hint) from error
+
+
+def _reach(address: str | None) -> None:
+    """Connect to Ray; its workers import Daft before anything of this package, so they get the environment from it."""
+    import ray
+
+    if not ray.is_initialized():
+        told = {name: os.environ[name] for name in _ENVIRONMENT}
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": told})
 
 
 def processes() -> int:
@@ -103,3 +122,26 @@ def nodes() -> int:
     import ray
 
     return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+
+
+def pool(many: bool) -> dict[str, Any]:
+    """Return what ``daft.cls`` is told of Python code: one process a core where there is ``many`` to do, else none.
+
+    On Ray the cores are those of the cluster, and each worker is a process anyway.
+    """
+    if runner() == "ray":
+        return {"max_concurrency": _cluster_cores()} if many else {}
+    return {"use_process": many and processes() > 1, "max_concurrency": processes() if many else 1}
+
+
+def spread(frame: daft.DataFrame, many: bool) -> daft.DataFrame:
+    """Return ``frame`` cut so that all workers of ``pool(many)`` get a part: on Ray a worker takes whole partitions."""
+    if runner() != "ray" or not many:
+        return frame
+    return frame.into_partitions(_PARTS * _cluster_cores())
+
+
+def _cluster_cores() -> int:
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]

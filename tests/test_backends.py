@@ -60,9 +60,12 @@ def _local(folder: Path) -> Iterator[LocalBackend]:
 
 @contextmanager
 def _spread(folder: Path) -> Iterator[SpreadBackend]:
+    ray = pytest.importorskip("ray")
+    ray.init("local", num_cpus=2, log_to_driver=False, include_dashboard=False, object_store_memory=80_000_000)
     with _replay(folder) as first:
         file, ledger = folder / "answers.jsonl", folder / "ledger"
         yield SpreadBackend(first, f"replay:{file}", ledger, workers=2, concurrency=4, options={})
+    ray.shutdown()
 
 
 OPENED = {

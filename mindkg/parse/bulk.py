@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from mindkg.engine import daft, processes
+from mindkg.engine import daft, pool, spread
 from mindkg.parse.intention import fields
 from mindkg.parse.verdict import parse_verdict
 
@@ -42,15 +42,21 @@ def parse_frame(
     gives them with ``relations``. Lazy; the order of rows is that of ``frame``'s partitions. ``rows`` says how many
     there are, where that is known: few are parsed in this process.
     """
-    read = _workers(partial(_intentions, relations=relations), _INTENTION, rows)
+    many = _many(rows)
+    read = _workers(partial(_intentions, relations=relations), _INTENTION, many)
     columns = (daft.col(name) for name in ("text", "relation", "title_a", "title_b"))
-    return _with_fields(frame, read(*columns), ["generation_id"], _INTENTION)
+    return _with_fields(spread(frame, many), read(*columns), ["generation_id"], _INTENTION)
 
 
 def verdict_frame(frame: daft.DataFrame, *, rows: int | None = None) -> daft.DataFrame:
     """Return ``frame`` (text, and any other columns) with verdict and reason, as ``parse_verdict`` gives."""
-    read = _workers(_verdicts, _VERDICT, rows)
-    return _with_fields(frame, read(daft.col("text")), frame.column_names, _VERDICT)
+    many = _many(rows)
+    read = _workers(_verdicts, _VERDICT, many)
+    return _with_fields(spread(frame, many), read(daft.col("text")), frame.column_names, _VERDICT)
+
+
+def _many(rows: int | None) -> bool:
+    return rows is None or rows > SMALL
 
 
 def _with_fields(frame: daft.DataFrame, parsed: Any, keep: list[str], struct: pa.StructType) -> daft.DataFrame:
@@ -60,11 +66,10 @@ def _with_fields(frame: daft.DataFrame, parsed: Any, keep: list[str], struct: pa
     return wide.select(*(c for c in keep), *(daft.col("_parsed").get(f).alias(f) for f in fields))
 
 
-def _workers(read: Any, struct: pa.StructType, rows: int | None) -> Any:
+def _workers(read: Any, struct: pa.StructType, many: bool) -> Any:
     """Return ``read`` (lists of values to an Arrow array) as a Daft function that runs in one process a core."""
-    many = processes() > 1 and (rows is None or rows > SMALL)
 
-    @daft.cls(use_process=many, max_concurrency=processes() if many else 1)
+    @daft.cls(**pool(many))
     class Parser:
         @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(struct), batch_size=BATCH)
         def __call__(self, *columns: daft.Series) -> pa.Array:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.engine import daft, from_arrow, processes
+from mindkg.engine import daft, from_arrow, pool, spread
 from mindkg.sources.amazon import fields
 from mindkg.sources.amazon.lines import Piece, parse_line, pieces
 from mindkg.sources.amazon.markup import plain_column
@@ -60,8 +60,9 @@ def read_metadata(
     digests, places = [np.empty(0, "V16")], [np.empty(0, np.int64)]
     layouts: list[set[str]] = [set() for _ in files]
     for slab in _slabs(reading, files):
-        parsed = _parser(lists, len(slab))(daft.col("line")).alias("parsed")
-        for batch in from_arrow(slab).select("place", parsed).to_arrow_iter():
+        many = len(slab) > SMALL
+        parsed = _parser(lists, many)(daft.col("line")).alias("parsed")
+        for batch in spread(from_arrow(slab), many).select("place", parsed).to_arrow_iter():
             good = _take(reading, batch, files)
             places.append(good["place"].to_numpy())
             digests.append(np.frombuffer(b"".join(good["digest"].to_pylist()), "V16"))
@@ -94,11 +95,10 @@ def _placed(piece: Piece, number: int) -> Iterator[tuple[int, bytes]]:
     return zip(count((number << LINE_BITS) + piece.first), piece.data.split(b"\n"))
 
 
-def _parser(lists: Sequence[str], rows: int) -> Any:
+def _parser(lists: Sequence[str], many: bool) -> Any:
     """Return a Daft function of lines to what they say, in one process a core where there are many."""
-    many = processes() > 1 and rows > SMALL
 
-    @daft.cls(use_process=many, max_concurrency=processes() if many else 1)
+    @daft.cls(**pool(many))
     class Parser:
         @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(_PARSED), batch_size=BATCH)
         def __call__(self, lines: daft.Series) -> pa.Array:
