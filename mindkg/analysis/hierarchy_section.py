@@ -82,10 +82,10 @@ def _pictures(graph: Graph, community: dict[str, str], focus: str) -> list[Figur
         points, lines = pictures.hierarchy_picture(graph, tree, kinds)
         items.append(Figure(
             "hierarchy", "Top of the hierarchy",
-            f"The {len(tree)} concepts with the most assertions at or below them, broader ones on the left, each "
-            f"behind its most counted hypernym (drawn through; the {pictures.OTHERS} most counted others dotted). "
-            "Colour and shape: community, named by its concept of the highest PageRank; the smaller ones are grey. "
-            f"{NO_VAGUE}.",
+            f"{len(tree)} concepts with the most assertions at or below them, under the heaviest roots, broader ones "
+            "on the left, each behind its most counted hypernym (drawn through; the "
+            f"{pictures.OTHERS} most counted others dotted). Colour and shape: community, named by its concept of the "
+            f"highest PageRank; the smaller ones are grey. {NO_VAGUE}.",
             drawing.draw_tree(points, lines, order), {"hierarchy": points, "hierarchy-edges": lines},
         ))  # fmt: skip
     points, lines = pictures.neighbourhood_picture(graph, focus)

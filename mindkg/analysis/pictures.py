@@ -72,15 +72,15 @@ def forest(graph: Graph) -> nx.DiGraph[str]:
     return trees
 
 
-def hierarchy_tree(graph: Graph, *, limit: int = 60, levels: int = 4) -> nx.DiGraph[str]:
+def hierarchy_tree(graph: Graph, *, limit: int = 60, levels: int = 4, roots: int = 14) -> nx.DiGraph[str]:
     """Return the part of the hierarchy worth drawing, of ``forest``.
 
-    It has the concepts with the most assertions at or below them, at most ``limit`` in ``levels`` levels, never one
-    without its parent, and no root without a child.
+    It has the concepts with the most assertions at or below them, at most ``limit`` in ``levels`` levels under the
+    heaviest ``roots`` roots, never one without its parent, and no root without a child.
     """
     trees = forest(graph)
     front = [(-_weight(trees, n), n, 1) for n in trees if not trees.in_degree(n) and trees.out_degree(n)]
-    heapq.heapify(front)
+    front = sorted(front)[:roots]
     kept: list[str] = []
     while front and len(kept) < limit:
         _, node, level = heapq.heappop(front)
@@ -228,7 +228,9 @@ def neighbourhood_picture(graph: Graph, concept: str, *, limit: int = 30) -> tup
 def ring_picture(graph: Graph, kinds: Mapping[str, str]) -> tuple[pa.Table, pa.Table]:
     """Return points and lines of the whole hierarchy on rings; concepts without a hypernym or hyponym are left out."""
     trees = forest(graph)
-    trees.remove_nodes_from([node for node in list(trees) if not trees.degree(node)])
+    # one may be the broader concept of others and yet the strongest of none
+    alone = [node for node in trees if not any(other in trees for other in nx.all_neighbors(graph, node))]
+    trees.remove_nodes_from(alone)
     ways = [(n, b, STRONGEST if trees.has_edge(b, n) else OTHER_WAY) for n, b in graph.edges if {n, b} <= set(trees)]
     return _picture(graph, ring_places(trees), ways, kinds)
 

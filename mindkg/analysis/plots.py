@@ -143,14 +143,16 @@ def heat(table: pa.Table, concepts: Sequence[str], groups: Sequence[str]) -> Cha
 
 
 def compared(comparison: pa.Table, names: tuple[str, str]) -> pa.Table:
-    """Return a comparison with a row for each KB that has a value: ``COMPARED``; a star marks a relation that differs.
+    """Return the measures of a comparison that both KBs have values of, a row for each KB: ``COMPARED``.
 
-    It stands behind a relation where the corrected probability of the measure's difference is below ``SIGNIFICANT``.
+    A star stands behind a relation where the corrected probability of its difference is below ``SIGNIFICANT``.
     """
+    tested = comparison.filter(pc.is_valid(comparison["p"]))
+    both = comparison.filter(pc.is_in(comparison["measure"], pc.unique(tested["measure"])))
     rows = [
         {"measure": row["measure"], "relation": _starred(row), "KB": name,
          **{column: row[f"{column}_{side}"] for column in ("n", "mean", "low", "high")}}
-        for row in comparison.to_pylist() for side, name in zip("ab", names, strict=True) if row[f"n_{side}"]
+        for row in both.to_pylist() for side, name in zip("ab", names, strict=True) if row[f"n_{side}"]
     ]  # fmt: skip
     return pa.Table.from_pylist(rows, schema=COMPARED)
 
