@@ -1,4 +1,4 @@
-"""From an isA file to indexed Parquet, in memory that does not grow with the file.
+"""From an isA file to indexed files, in memory that does not grow with the file.
 
 Lines are parsed in blocks and spilled into hash buckets of their instance; each bucket is then summed and sorted by
 itself. Two threads work at a time: Arrow and NumPy leave the interpreter's lock while they do.
@@ -22,13 +22,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mindkg.errors import InputError
-from mindkg.link import index
+from mindkg.link import index, stored
+from mindkg.link.index import Rows
 from mindkg.link.rows import ROWS, Block, Order, parse_block, read_blocks
 
-INSTANCES: Final = pa.schema(
-    [("instance", pa.string()), ("concept", pa.string()), ("count", pa.int64()), ("total", pa.int64())]
-)
-CONCEPTS: Final = pa.schema([("concept", pa.string()), ("total", pa.int64()), ("instances", pa.int64())])
+INSTANCES: Final = (("concept", True), ("count", False))
+CONCEPTS: Final = (("total", False), ("instances", False))
+"""Columns of the two files and whether they hold strings."""
+
+_TOTALS: Final = pa.schema([("concept", pa.string()), ("total", pa.int64()), ("instances", pa.int64())])
 _REJECTS: Final = pa.schema(
     [("line", pa.int64()), ("reason", pa.string()), ("detail", pa.string()), ("text", pa.string())]
 )
@@ -89,7 +91,7 @@ def _spill(source: Path, folder: Path, order: Order, progress: Callable[[int], N
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(2))
         files = [
-            stack.enter_context(pa.ipc.new_stream(folder / f"{bucket}.arrow", ROWS)) for bucket in range(index.BUCKETS)
+            stack.enter_context(pa.ipc.new_stream(folder / f"{bucket}.arrow", ROWS)) for bucket in range(stored.BUCKETS)
         ]
         rejects = stack.enter_context(pq.ParquetWriter(folder / "rejects.parquet", _REJECTS, compression="zstd"))
 
@@ -119,26 +121,31 @@ def _write(folder: Path) -> dict[str, int]:
     counts = {"pairs": 0, "instances": 0, "concepts": 0}
     concepts = _ConceptTotals()
 
-    def read(bucket: int) -> tuple[int, pa.Table]:
+    def read(bucket: int) -> tuple[int, Rows]:
         path = folder / f"{bucket}.arrow"
         with pa.memory_map(str(path)) as file:
-            rows = pa.ipc.open_stream(file).read_all()
-            return bucket, sum_pairs(rows)
+            return bucket, sum_pairs(pa.ipc.open_stream(file).read_all())
 
-    def sums() -> Iterator[tuple[int, pa.Table]]:
+    def sums() -> Iterator[tuple[int, Rows]]:
         with ThreadPoolExecutor(1) as threads:
-            for bucket, rows in _ahead(threads, read, range(index.BUCKETS), 1):
-                counts["pairs"] += rows.num_rows
-                counts["instances"] += _runs(rows.column("instance"))
-                concepts.add(rows)
-                if rows.num_rows:
+            for bucket, rows in _ahead(threads, read, range(stored.BUCKETS), 1):
+                if len(rows.labels):
+                    counts["pairs"] += int(rows.start[-1])
+                    counts["instances"] += len(rows.labels)
+                    concepts.add(*rows.columns)
                     yield bucket, rows
 
-    index.write(folder / "instances.parquet", INSTANCES, sums())
+    index.write(folder / "instances.index", INSTANCES, sums())
     totals = concepts.result()
     counts["concepts"] = totals.num_rows
-    index.write(folder / "concepts.parquet", CONCEPTS, index.split(totals))
+    index.write(folder / "concepts.index", CONCEPTS, _by_bucket(totals))
     return counts
+
+
+def _by_bucket(totals: pa.Table) -> Iterator[tuple[int, Rows]]:
+    for bucket, table in index.split(totals):
+        labels, total, instances = (column.combine_chunks() for column in table.columns)
+        yield bucket, Rows(labels, np.arange(len(labels) + 1), (total, instances))
 
 
 def _ahead(threads: ThreadPoolExecutor, work: Callable[[_T], _R], jobs: Iterable[_T], depth: int = 2) -> Iterator[_R]:
@@ -152,23 +159,18 @@ def _ahead(threads: ThreadPoolExecutor, work: Callable[[_T], _R], jobs: Iterable
         yield waiting.popleft().result()
 
 
-def sum_pairs(rows: pa.Table) -> pa.Table:
-    """Return ``rows`` (instance, concept, count) with equal pairs added up, sorted, with the instances' totals."""
-    if rows.num_rows == 0:
-        return INSTANCES.empty_table()
+def sum_pairs(rows: pa.Table) -> Rows:
+    """Return ``rows`` (instance, concept, count) by instance, with equal pairs added up, sorted by both."""
     instances, instance = _codes(rows.column("instance"))
     concepts, concept = _codes(rows.column("concept"))
     both = instance * len(concepts) + concept
     order = np.argsort(both, kind="stable")
     both = both[order]
     first = np.flatnonzero(np.diff(both, prepend=-1))
-    count = np.add.reduceat(rows.column("count").to_numpy()[order], first)
-    instance, concept = np.divmod(both[first], len(concepts))
-    runs = np.flatnonzero(np.diff(instance, prepend=-1))
-    total = np.repeat(np.add.reduceat(count, runs), np.diff(runs, append=len(instance)))
-    return pa.table(
-        [instances.take(pa.array(instance)), concepts.take(pa.array(concept)), count, total], schema=INSTANCES
-    )
+    count = np.add.reduceat(rows.column("count").to_numpy()[order], first) if len(first) else first
+    instance, concept = np.divmod(both[first], max(len(concepts), 1))
+    start = np.searchsorted(instance, np.arange(len(instances) + 1))
+    return Rows(instances, start, (pa.DictionaryArray.from_arrays(concept.astype(np.int32), concepts), count))
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
@@ -180,29 +182,27 @@ def _codes(column: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
     return encoded.dictionary.take(pa.array(order)), place[encoded.indices.to_numpy()]
 
 
-def _runs(column: pa.ChunkedArray) -> int:
-    return len(column.unique())
-
-
 class _ConceptTotals:
     """Sums by concept over all buckets, folded together whenever they have doubled."""
 
     def __init__(self) -> None:
-        self._done = CONCEPTS.empty_table()
+        self._done = _TOTALS.empty_table()
         self._new: list[pa.Table] = []
         self._waiting = 0
 
-    def add(self, rows: pa.Table) -> None:
-        grouped = rows.group_by("concept", use_threads=False).aggregate([("count", "sum"), ("count", "count")])
-        self._new.append(grouped.rename_columns(CONCEPTS.names).cast(CONCEPTS))
-        self._waiting += grouped.num_rows
+    def add(self, concepts: pa.DictionaryArray, count: npt.NDArray[np.int64]) -> None:
+        code, size = concepts.indices.to_numpy(), len(concepts.dictionary)
+        total = np.zeros(size, np.int64)
+        np.add.at(total, code, count)
+        self._new.append(pa.table([concepts.dictionary, total, np.bincount(code, minlength=size)], schema=_TOTALS))
+        self._waiting += size
         if self._waiting > 1_000_000 + self._done.num_rows:
             self._fold()
 
     def _fold(self) -> None:
         grouped = pa.concat_tables([self._done, *self._new]).group_by("concept", use_threads=False)
         summed = grouped.aggregate([("total", "sum"), ("instances", "sum")])
-        self._done, self._new, self._waiting = summed.rename_columns(CONCEPTS.names).cast(CONCEPTS), [], 0
+        self._done, self._new, self._waiting = summed.rename_columns(_TOTALS.names).cast(_TOTALS), [], 0
 
     def result(self) -> pa.Table:
         self._fold()

@@ -1,26 +1,41 @@
-"""An indexed Parquet file: rows in hash buckets of their first column, sorted by it, found without reading the rest."""
+"""Look-ups of many labels at once in an indexed file (stored.py says how it is laid out), and how it is written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-BUCKETS: Final = 64
-_GROUP_ROWS: Final = 1 << 16
-_FOOTER: Final = b"mindkg.buckets"
+from mindkg.link.stored import ALIGNED, BUCKETS, Stored
+
+_FEW: Final = 100
+"""Labels of a bucket that are searched for one by one; for more, all labels of the bucket are read."""
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a bucket: sorted labels, the first row of each (and the number of rows), and the columns.
+
+    A column is an array of numbers, or a dictionary array of strings.
+    """
+
+    labels: pa.Array
+    start: Ints
+    columns: Sequence[Any]
 
 
 def buckets(labels: pa.Array) -> npt.NDArray[np.uint8]:
-    """Return the bucket, 0 to 63, of each string of ``labels``: a hash of its length and its first and last 8 bytes.
+    """Return stored.bucket_of each string of ``labels``.
 
     >>> buckets(pa.array(["cable", "usb cable"])).tolist()
     [18, 59]
@@ -58,64 +73,108 @@ def split(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
             yield bucket, taken.slice(bounds[bucket], bounds[bucket + 1] - bounds[bucket])
 
 
-def write(path: Path, schema: pa.Schema, tables: Iterable[tuple[int, pa.Table]]) -> None:
-    """Write ``tables``, one (bucket, sorted rows) after the other, as an indexed file."""
-    groups: dict[int, list[int]] = {}
-    number = 0
-    with pq.ParquetWriter(path, schema, compression="lz4", use_dictionary=_strings(schema)) as writer:
-        for bucket, table in tables:
-            writer.write_table(table, row_group_size=_GROUP_ROWS)
-            count = -(-table.num_rows // _GROUP_ROWS)
-            groups[bucket] = list(range(number, number + count))
-            number += count
-        writer.add_key_value_metadata({_FOOTER: json.dumps(groups).encode()})
+def write(path: Path, columns: Sequence[tuple[str, bool]], tables: Iterable[tuple[int, Rows]]) -> None:
+    """Write ``tables``, one (bucket, its rows) after the other; ``columns`` are names and whether they are strings."""
+    arrays: dict[int, dict[str, tuple[int, int]]] = {}
+    with path.open("wb") as file:
+        for bucket, rows in tables:
+            places = arrays[bucket] = {}
+            _write_strings(file, places, "key", "key.text", rows.labels)
+            places["start"] = _append(file, rows.start.astype("<i4"))
+            for (name, strings), values in zip(columns, rows.columns, strict=True):
+                if strings:
+                    places[name] = _append(file, values.indices.to_numpy().astype("<i4", copy=False))
+                    _write_strings(file, places, f"{name}.label", f"{name}.text", values.dictionary)
+                else:
+                    places[name] = _append(file, np.asarray(values).astype("<i8", copy=False))
+        directory = json.dumps({"columns": columns, "arrays": arrays}).encode()
+        file.write(directory + len(directory).to_bytes(8, "little"))
 
 
-def _strings(schema: pa.Schema) -> list[str]:
-    return [field.name for field in schema if pa.types.is_string(field.type)]
+def _write_strings(
+    file: IO[bytes], places: dict[str, tuple[int, int]], offsets: str, text: str, labels: pa.Array
+) -> None:
+    bounds = np.frombuffer(labels.buffers()[1], np.int32)[labels.offset : labels.offset + len(labels) + 1]
+    places[offsets] = _append(file, (bounds - bounds[0]).astype("<i4", copy=False))
+    data = labels.buffers()[2]
+    places[text] = _append(file, np.frombuffer(data, np.uint8)[bounds[0] : bounds[-1]] if data else b"")
+
+
+def _append(file: IO[bytes], data: Any) -> tuple[int, int]:
+    place = file.tell()
+    size = file.write(data)
+    file.write(bytes(-size % ALIGNED))
+    return place, size
 
 
 class Index:
-    """An indexed file, open for look-ups by its first column; safe to use from several threads."""
+    """An indexed file, open for look-ups of many labels; safe to use from several threads."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        metadata = pq.read_metadata(path)
-        self._groups: dict[int, list[int]] = {
-            int(bucket): groups for bucket, groups in json.loads(metadata.metadata[_FOOTER]).items()
-        }
-        self._metadata = metadata
-        self._key = metadata.schema.names[0]
-        self._schema = metadata.schema.to_arrow_schema().remove_metadata()
+    def __init__(self, path: Path, key: str) -> None:
+        self._stored = Stored(path)
+        types = [pa.string() if strings else pa.int64() for _, strings in self._stored.columns]
+        fields = zip([name for name, _ in self._stored.columns], types, strict=True)
+        self._schema = pa.schema([(key, pa.string()), *fields])
 
     def lookup(self, labels: pa.Array | list[str]) -> pa.Table:
-        """Return the rows whose first column is one of ``labels``, sorted by it and then as they were written."""
-        wanted = pc.unique(pa.array(labels, pa.string()) if isinstance(labels, list) else labels)
-        jobs = [(bucket, _whole(rows.column(0))) for bucket, rows in split(pa.table({"label": wanted}))]
+        """Return the rows of ``labels``, sorted by them and then as they were written."""
+        wanted = pc.unique(pa.array(labels, pa.string()) if isinstance(labels, list) else labels).drop_null()
+        jobs = [
+            (bucket, _whole(rows.column(0)))
+            for bucket, rows in split(pa.table({"label": wanted}))
+            if self._stored.holds(bucket)
+        ]
         with ThreadPoolExecutor(2) as threads:
-            parts = list(threads.map(lambda job: self._read(*job), jobs))
-        found = pa.concat_tables([self._schema.empty_table(), *parts]).combine_chunks()
-        return found.take(pc.sort_indices(found, [(self._key, "ascending")])) if found.num_rows else found
-
-    def _read(self, bucket: int, wanted: pa.Array) -> pa.Table:
-        groups = [group for group in self._groups.get(bucket, ()) if self._may_hold(group, wanted)]
-        if not groups:
+            parts = [part for part in threads.map(lambda job: self._read(*job), jobs) if len(part.labels)]
+        if not parts:
             return self._schema.empty_table()
-        parts = []
-        with pq.ParquetFile(self._path, metadata=self._metadata, read_dictionary=[self._key]) as file:
-            for group in groups:
-                rows = file.read_row_group(group, use_threads=False)
-                keys = rows.column(0).combine_chunks()
-                hit = pc.is_in(keys.dictionary, wanted)
-                parts.append(rows.filter(hit.take(keys.indices)).cast(self._schema))
-        return pa.concat_tables(parts)
+        every = pa.concat_arrays([part.labels for part in parts])
+        order = pc.sort_indices(every).to_numpy()
+        widths = np.concatenate([np.diff(part.start) for part in parts])
+        begins = np.cumsum(widths) - widths
+        rows = pa.array(_ranges(begins[order], widths[order]))
+        columns = [
+            pa.concat_arrays([part.columns[number] for part in parts]).take(rows)
+            for number in range(len(self._stored.columns))
+        ]
+        return pa.table([every.take(pa.array(np.repeat(order, widths[order]))), *columns], schema=self._schema)
 
-    def _may_hold(self, group: int, wanted: pa.Array) -> bool:
-        bounds = self._metadata.row_group(group).column(0).statistics
-        if bounds is None or not bounds.has_min_max or len(wanted) > 1000:
-            return True
-        inside = pc.and_(pc.greater_equal(wanted, bounds.min), pc.less_equal(wanted, bounds.max))
-        return bool(pc.any(inside).as_py())
+    def _read(self, bucket: int, wanted: pa.Array) -> Rows:
+        """Return the rows of the labels ``wanted`` that are there."""
+        keys = self._strings(bucket, "key", "key.text")
+        if len(wanted) <= _FEW:
+            met = (self._stored.find(bucket, label.encode()) for label in wanted.to_pylist())
+            places = np.array(sorted(place for place in met if place is not None), np.int64)
+        else:
+            places = np.flatnonzero(np.asarray(pc.is_in(keys, wanted)))
+        start = self._numbers(bucket, "start", "<i4")
+        begin = start[places].astype(np.int64)
+        width = start[places + 1] - begin
+        rows = _ranges(begin, width)
+        columns = [self._column(bucket, name, strings, rows) for name, strings in self._stored.columns]
+        return Rows(keys.take(pa.array(places)), np.concatenate(([0], np.cumsum(width))), columns)
+
+    def _column(self, bucket: int, name: str, strings: bool, rows: Ints) -> pa.Array:
+        if not strings:
+            return pa.array(self._numbers(bucket, name, "<i8")[rows], pa.int64())
+        codes = self._numbers(bucket, name, "<i4")[rows]
+        return self._strings(bucket, f"{name}.label", f"{name}.text").take(pa.array(codes))
+
+    def _numbers(self, bucket: int, name: str, kind: str) -> npt.NDArray[Any]:
+        place, size = self._stored.array(bucket, name)
+        return np.frombuffer(self._stored.data, kind, size // int(kind[-1]), place)
+
+    def _strings(self, bucket: int, offsets: str, text: str) -> pa.Array:
+        whole = pa.py_buffer(self._stored.data)
+        bounds, characters = (whole.slice(*self._stored.array(bucket, name)) for name in (offsets, text))
+        return pa.StringArray.from_buffers(bounds.size // 4 - 1, bounds, characters)
+
+
+def _ranges(begins: Ints, widths: Ints) -> Ints:
+    """Return the numbers begin, begin + 1, ... (width of them) of each range, one range behind the other."""
+    ends = np.cumsum(widths)
+    found: Ints = np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - ends + widths, widths)
+    return found
 
 
 def _whole(column: Any) -> pa.Array:

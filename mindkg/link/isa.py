@@ -1,12 +1,13 @@
-"""The isA table: converted once to indexed Parquet in the user's cache folder, then looked up without loading it whole.
+"""The isA table: converted once to indexed files in the user's cache folder, then looked up without loading it whole.
 
 A converted table is one folder, named by the hash of the file's content, the order of its columns and VERSION:
 
-- ``instances.parquet``: instance, concept, count, total (of the instance); sorted by instance within each of 64 hash
-  buckets, so that a look-up reads the row groups of its buckets only;
-- ``concepts.parquet``: concept, total, instances (how many); laid out the same way;
+- ``instances.index``: the concepts of each instance with their counts (stored.py says how it is laid out);
+- ``concepts.index``: the total of each concept and how many instances it has;
 - ``rejects.parquet``: line, reason, detail, text;
 - ``meta.json``: the counts.
+
+Heavy packages are imported where tables of Arrow are asked for: a table is opened without them.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import InputError, StorageError
-from mindkg.link.rows import Order
 
-VERSION: Final = 1
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mindkg.link.rows import Order
+
+VERSION: Final = 2
 """Raised whenever a converted table would come out differently."""
 
 SHIPPED: Final = Path(__file__).parent / "wordnet" / "isa.tsv.gz"
@@ -60,7 +63,14 @@ class IsaTable:
 
     def lookup(self, instances: pa.Array | list[str]) -> pa.Table:
         """Return the rows (instance, concept, count, total) of ``instances`` (folded labels), sorted by both."""
-        return self._instances.lookup(instances)
+        import numpy as np
+        import pyarrow as pa
+
+        rows = self._instances.lookup(instances)
+        code = rows["instance"].combine_chunks().dictionary_encode().indices.to_numpy()
+        totals = np.zeros(code.max(initial=-1) + 1, np.int64)
+        np.add.at(totals, code, rows["count"].to_numpy())
+        return rows.append_column("total", pa.array(totals[code]))
 
     def concept_totals(self, concepts: pa.Array | list[str]) -> pa.Table:
         """Return (concept, total, instances) of those ``concepts`` that have instances, sorted by concept."""
@@ -70,13 +80,13 @@ class IsaTable:
     def _instances(self) -> Any:
         from mindkg.link.index import Index
 
-        return Index(self.folder / "instances.parquet")
+        return Index(self.folder / "instances.index", "instance")
 
     @cached_property
     def _concepts(self) -> Any:
         from mindkg.link.index import Index
 
-        return Index(self.folder / "concepts.parquet")
+        return Index(self.folder / "concepts.index", "concept")
 
 
 def cache_folder() -> Path:
@@ -110,13 +120,22 @@ def open_isa(
         fingerprint = hashlib.sha256(f"{VERSION}\n{order}\n{content}".encode()).hexdigest()[:32]
         folder = home / fingerprint
         if not (folder / "meta.json").is_file():
-            from mindkg.link.convert import convert
-
-            convert(source, folder, order, progress)
+            _convert(source, folder, order, progress)
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    except (OSError, pa.ArrowInvalid) as error:
+    except OSError as error:
         raise StorageError(f"cannot convert {source.name} in {home}", hint=str(error)) from error
     return IsaTable(folder=folder, name=source.name, fingerprint=fingerprint, **meta)
+
+
+def _convert(source: Path, folder: Path, order: Order, progress: Progress | None) -> None:
+    import pyarrow as pa
+
+    from mindkg.link.convert import convert
+
+    try:
+        convert(source, folder, order, progress)
+    except pa.ArrowInvalid as error:
+        raise OSError(str(error)) from error
 
 
 def _content_hash(source: Path, home: Path) -> str:

@@ -6,7 +6,6 @@ phrases are: lower case, NFC, control characters and runs of white space to one 
 
 from __future__ import annotations
 
-import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.errors import InputError
+from mindkg.link.folding import fold as fold
 
 Order = Literal["concept-first", "instance-first"]
 
@@ -40,20 +40,6 @@ class Block:
 
     rows: pa.Table
     rejects: pa.Table
-
-
-def fold(label: str) -> str:
-    """Return ``label`` as it is compared: NFC, lower case, one space for controls and white space,
-    none outside, no invisible format characters.
-
-    >>> fold("  USB\\u00a0 Cable\\x00")
-    'usb cable'
-    """
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).lower())
-    return " ".join("".join(_INSTEAD.get(unicodedata.category(c), c) for c in text).split())
-
-
-_INSTEAD: Final = {"Cc": " ", "Zs": " ", "Zl": " ", "Zp": " ", "Cf": ""}
 
 
 def read_blocks(path: Path) -> Iterator[tuple[bytes, bool]]:

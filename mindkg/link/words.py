@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mindkg.errors import InputError
-from mindkg.link.rows import fold
+from mindkg.link.folding import fold
 
 _HERE: Final = Path(__file__).parent
 
