@@ -100,7 +100,7 @@ def _asking(
     from mindkg.distill.ledger import Ledger
     from mindkg.engine import runner
 
-    folder = kb.path / "ledger"
+    folder = kb.work / "ledger"
     if runner() == "native" or not isinstance(address, str):
         return opened, Ledger(folder)
     concurrency = options.get("concurrency", 16)

@@ -117,7 +117,7 @@ class KnowledgeBase:
             "inputs": m.inputs,
             "options": m.options,
             "versions": m.versions,
-            "stores": sorted(p.parent.name for p in self.path.glob(f"stores/*/{m.fingerprint}-*")),
+            "stores": sorted(p.parent.name for p in self._directory.work.glob(f"stores/*/{m.fingerprint}-*")),
         }
 
     def clean(self) -> list[Path]:
@@ -130,7 +130,7 @@ class KnowledgeBase:
         from mindkg.stores import ENGINES
 
         current = {self._store_folder(name, flag) for name in ("graph", *ENGINES) for flag in (False, True)}
-        old = [p for p in self.path.glob(f"stores/*/{self.manifest.fingerprint}-*") if p not in current]
+        old = [p for p in self._directory.work.glob(f"stores/*/{self.manifest.fingerprint}-*") if p not in current]
         for path in old:
             discard(path)
         return old

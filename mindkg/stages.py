@@ -184,7 +184,7 @@ def ledger(kb: KBDirectory) -> AbstractContextManager[Any]:
     """Return the KB's ledger of answers that are paid for."""
     from mindkg.distill.ledger import Ledger
 
-    return Ledger(kb.path / "ledger")
+    return Ledger(kb.work / "ledger")
 
 
 def distillations(options: Mapping[str, Any]) -> list[Settings]:

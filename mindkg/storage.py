@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 PREVIOUS: Final = "manifest.previous.json"
+WORK_DIR: Final = "MINDKG_WORK_DIR"
+"""The environment variable that says where KBs that are made keep what does not bear every shared folder."""
+
+_WORK: Final = ".work"
 _RECORDS: Final = "tables/.stages"
 _TEMPORARY: Final = ".building-"
 _FILE: Final = "part-0.parquet"
@@ -109,10 +113,18 @@ class KBDirectory:
     """One KB directory on disk; methods that write need ``writing()`` around them.
 
     Its path is made absolute: Arrow and Daft take a relative one with special characters for a URL.
+
+    ``work`` holds the lock, the ledger, the stores and temporary files: the KB itself, or a folder of its own in the
+    folder that MINDKG_WORK_DIR names when the KB is made. The KB remembers it.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
+        self.work = self._kept_work() or self.path
+        if given := os.environ.get(WORK_DIR):
+            room = Path(given).absolute()
+            if self.work.parent != room:  # a KB that was moved keeps its folder there
+                self.work = room / fingerprint(str(self.path.resolve()))
 
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
         """Return the published manifest, or None where nothing was published; StorageError where it is broken."""
@@ -150,13 +162,15 @@ class KBDirectory:
     def writing(self) -> AbstractContextManager[None]:
         """Hold the KB's lock, which dies with its process; LockedError if another process has it."""
         self._claim()
-        return self._locked(self.path / ".lock", [self.path, *self.path.glob("tables/*")], wait=False)
+        self._claim_work()
+        rooms = dict.fromkeys([self.path, self.work, *self.path.glob("tables/*")])
+        return self._locked(self.work / ".lock", rooms, wait=False)
 
     def loading(self) -> AbstractContextManager[None]:
         """Hold the lock of the stores, which are made while queries wait for them."""
-        stores = self.path / "stores"
+        stores = self.work / "stores"
         try:
-            stores.mkdir(exist_ok=True)
+            stores.mkdir(parents=self.work != self.path, exist_ok=True)
         except OSError as error:
             hint = "Load it once where it can be written, or copy it"
             raise StorageError(f"cannot write in the KB: {error.strerror}", record=str(stores), hint=hint) from error
@@ -194,6 +208,31 @@ class KBDirectory:
             hint = "Give an empty or a new folder with -o"
             raise StorageError("this folder holds other files and is not a KB", record=str(self.path), hint=hint)
 
+    def _kept_work(self) -> Path | None:
+        """Return the folder that the KB was told when it was made, None where it is the KB itself."""
+        try:
+            return Path((self.path / _WORK).read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StorageError(f"the KB's work folder is not known: {error}", record=str(self.path / _WORK)) from error
+
+    def _claim_work(self) -> None:
+        """Make the work folder of a new KB, and remember it; StorageError where that of the KB is another one."""
+        known = self._kept_work()
+        if known == self.work and not known.is_dir():
+            raise StorageError("the KB's work folder is not there", record=str(known), hint="Mount it, or copy it back")
+        if self.work == (known or self.path):
+            return
+        if known or (self.path / "ledger").is_dir():
+            hint = f"Leave out --work-dir and {WORK_DIR}: a KB keeps its ledger where it is, so as to pay nothing twice"
+            raise StorageError("the KB's work folder is another one", record=str(known or self.path), hint=hint)
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"no work folder can be made: {error.strerror}", record=str(self.work)) from error
+        write_bytes(self.path / _WORK, str(self.work).encode("utf-8"))
+
     @contextmanager
     def building(self, target: Path) -> Iterator[Path]:
         """Give an empty folder beside ``target`` that takes its name when the block ends well."""
@@ -211,7 +250,7 @@ class KBDirectory:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give an empty folder for temporary files that is gone when the block ends."""
-        folder = self.path / f"{_TEMPORARY}scratch-{os.getpid()}"
+        folder = self.work / f"{_TEMPORARY}scratch-{os.getpid()}"
         remove(folder)
         folder.mkdir()
         try:
@@ -277,7 +316,7 @@ class KBDirectory:
 
     def store_folder(self, engine: str, key: str) -> Path:
         """Return where a store of ``engine`` made from fingerprint ``key`` lies."""
-        return self.path / "stores" / engine / key
+        return self.work / "stores" / engine / key
 
     def table_folder(self, entry: TableEntry) -> Path:
         """Return the folder of Parquet files of a table."""
@@ -292,7 +331,7 @@ class KBDirectory:
         prints = {m.fingerprint for m in manifests}
         gone = [p for p in self.path.glob("tables/[!.]*/*") if p not in tables]
         gone += [p for p in (self.path / _RECORDS).glob("*.json") if p.name not in records]
-        gone += [p for p in self.path.glob("stores/*/*") if p.name.split("-")[0] not in prints]
+        gone += [p for p in self.work.glob("stores/*/*") if p.name.split("-")[0] not in prints]
         for path in sorted(gone, key=lambda p: p.suffix != ".json"):  # a record goes before its tables
             discard(path)
         return sorted(gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,14 @@ RayAddress = Annotated[
     str | None,
     typer.Option(help="Address of the Ray cluster; without it Ray starts on this machine.", show_default=False),
 ]
+WorkDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where a new KB keeps its lock, ledger, stores and temporary files (default: in the KB).",
+        envvar="MINDKG_WORK_DIR",
+        show_default=False,
+    ),
+]
 
 
 def use_runner(name: str, address: str | None) -> None:
@@ -27,3 +36,11 @@ def use_runner(name: str, address: str | None) -> None:
         from mindkg import engine
 
         engine.use_runner(name, address)
+
+
+def use_work_dir(folder: Path | None) -> None:
+    """Let a KB that this process makes keep in ``folder`` what does not bear every shared folder."""
+    if folder is not None:
+        from mindkg.storage import WORK_DIR
+
+        os.environ[WORK_DIR] = str(folder)
