@@ -19,13 +19,13 @@ import pytest
 from conftest import ROOT
 from test_analysis import made
 
-from mindkg.analysis import hierarchy, plots
+from mindkg.analysis import comparison, hierarchy, plots
 from mindkg.analysis.comparison_section import comparison_section
 from mindkg.analysis.facts import Facts, Tables, facts_of, read_tables
 from mindkg.analysis.figures import Figure, Section
 from mindkg.analysis.hierarchy_section import hierarchy_section
 from mindkg.analysis.page import page
-from mindkg.analysis.report import Report, hypernym_report
+from mindkg.analysis.report import hypernym_report
 from mindkg.analysis.spread_section import spread_section
 from mindkg.errors import InputError
 from mindkg.knowledge_base import KnowledgeBase
@@ -68,8 +68,9 @@ def facts(tables: Tables) -> Facts:
 
 
 @pytest.fixture(scope="module")
-def report(kb: KnowledgeBase) -> Report:
-    return hypernym_report(kb, kb.path.parent / "beside-itself", compare=kb, names=("one", "the same"))
+def report(workplace: Path) -> Path:
+    """The folder of the report that compares two KBs."""
+    return workplace / "compared"
 
 
 class Page(HTMLParser):
@@ -92,33 +93,39 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_loads_nothing_and_shows_every_figure(report: Report) -> None:
-    text = report.page.read_text("utf-8")
+FIGURES = {
+    *("top-concepts", "coverage", "filter-relations", "evenness-relation", "heat-relation", "evenness-category"),
+    *("heat-category", "comparison-relations", "comparison-concepts", "hierarchy", "neighbourhood", "bridges"),
+}
+
+
+def test_the_page_loads_nothing_and_shows_every_figure(report: Path) -> None:
+    text = (report / "report.html").read_text("utf-8")
     found = Page(text)
-    assert not found.open and found.tags.count("svg") == len(report.figures) == found.tags.count("figure")
+    assert not found.open and found.tags.count("svg") == len(FIGURES) == found.tags.count("figure")
     assert all(load.startswith("#") for load in found.loads)
     assert not {"script", "link", "img", "iframe"} & set(found.tags)
     assert not re.findall(r"url\((?!#)", text)
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(ids)
-    for name in report.tables:
-        assert f"data/{name}.csv" in text
+    for path in (report / "data").glob("*.csv"):
+        assert f"data/{path.name}" in text
 
 
-def test_each_figure_and_table_is_there_as_files(report: Report) -> None:
-    folder = report.page.parent
-    assert {"top-concepts", "coverage", "evenness-relation", "evenness-category", "heat-relation", "heat-category",
-            "filter-relations", "comparison-relations", "comparison-concepts", "hierarchy", "neighbourhood",
-            "bridges"} == set(report.figures)  # fmt: skip
-    for name in report.figures:
-        assert (folder / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n"), name
-        svg = (folder / "figures" / f"{name}.svg").read_text("utf-8")
+def test_each_figure_and_table_is_there_as_files(report: Path) -> None:
+    assert {path.name for path in (report / "figures").iterdir()} == {
+        f"{name}.{form}" for name in FIGURES for form in ("svg", "png")
+    }
+    for name in FIGURES:
+        assert (report / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n"), name
+        svg = (report / "figures" / f"{name}.svg").read_text("utf-8")
         assert svg.startswith("<svg") and svg.count("<path") > 5, name
-    assert len(report.tables) == len(set(report.tables)) == len(list((folder / "data").glob("*.csv")))
-    for name in report.tables:
-        rows = pq.read_table(folder / "data" / f"{name}.parquet")
-        with (folder / "data" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+    tables = sorted(path.stem for path in (report / "data").glob("*.csv"))
+    assert len(tables) > len(FIGURES) and tables == sorted(p.stem for p in (report / "data").glob("*.parquet"))
+    for name in tables:
+        rows = pq.read_table(report / "data" / f"{name}.parquet")
+        with (report / "data" / f"{name}.csv").open(newline="", encoding="utf-8") as file:
             header, *lines = csv.reader(file)
         assert header == rows.column_names and len(lines) == rows.num_rows, name
 
@@ -149,24 +156,22 @@ def key(row: dict[str, Any], without: set[str]) -> str:
     return json.dumps({name: value for name, value in row.items() if name not in without}, sort_keys=True)
 
 
-def test_a_kb_beside_itself_does_not_differ(report: Report) -> None:
-    rows = pq.read_table(report.page.parent / "data" / "comparison.parquet")
+def test_a_kb_beside_itself_does_not_differ(facts: Facts) -> None:
+    rows = comparison.compare_relations(facts, facts)
     assert rows.num_rows > 20
     assert all(difference == 0 for difference in rows["difference"].to_pylist())
     assert min(rows["p_corrected"].to_pylist()) > plots.SIGNIFICANT
-    for change in ("gained", "lost"):
-        assert not pq.read_table(report.page.parent / "data" / f"concepts-{change}.parquet").num_rows
+    assert set(comparison.concept_changes(facts, facts)["change"].to_pylist()) == {"both"}
 
 
-def test_the_graph_s_three_forms_hold_the_same_concepts(report: Report) -> None:
-    folder = report.page.parent
-    nodes = set(pq.read_table(folder / "data" / "nodes.parquet")["concept"].to_pylist())
-    graphml, gexf = nx.read_graphml(folder / "hypernyms.graphml"), nx.read_gexf(folder / "hypernyms.gexf")
+def test_the_graph_s_three_forms_hold_the_same_concepts(report: Path) -> None:
+    nodes = set(pq.read_table(report / "data" / "nodes.parquet")["concept"].to_pylist())
+    graphml, gexf = nx.read_graphml(report / "hypernyms.graphml"), nx.read_gexf(report / "hypernyms.gexf")
     assert set(graphml) == set(gexf) == nodes
     assert set(graphml.edges) == set(gexf.edges)
     data = next(iter(graphml.edges(data=True)))[2]
     assert data["count"] >= 1 and 0 < data["p"] <= 1 and data["direct"] in (True, False)
-    text = (folder / "hypernyms.html").read_text("utf-8")
+    text = (report / "hypernyms.html").read_text("utf-8")
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']?http", text)
     vague = {node for node, data in graphml.nodes(data=True) if data["vague"]}
     drawn = {node for edge in graphml.edges if graphml.edges[edge]["direct"] and not vague & set(edge) for node in edge}
@@ -201,14 +206,14 @@ def sections_of(tables: Tables) -> list[Section]:
     facts = facts_of(tables)
     found = hierarchy.hypernym_graph(facts, tables)
     graph = hierarchy_section(facts, tables, found, hierarchy.concept_measures(found.graph))
-    return [spread_section(facts), comparison_section(facts, facts, ("a", "b")), graph]
+    return [spread_section(facts), comparison_section(facts, facts, ("a", '<b> "')), graph]
 
 
 def test_what_a_kb_lacks_is_said() -> None:
     no_verdict = made([("p1", "isA", "c1", None)] * 6)
     no_category = no_verdict | {"products": no_verdict["products"].slice(0, 0)}
     lines = " ".join(line for part in sections_of(no_category) for line in part.lines)
-    assert "no verdicts" in lines and "no categories" in lines and "acceptance (no value in a and b)" in lines
+    assert "no verdicts" in lines and "no categories" in lines and 'acceptance (no value in a and <b> ")' in lines
     empty = sections_of(made([("p1", "isA", "c4", None)], concepts={}))
     lines = " ".join(line for part in empty for line in part.lines)
     assert "no distribution" in lines and "no hypernym graph" in lines and "Neither KB has a concept" in lines

@@ -25,21 +25,17 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 def page(title: str, lines: Sequence[str], sections: Iterable[Section], drawn: Mapping[str, str]) -> str:
     """Return the page; ``drawn`` has the SVG of each figure by its name."""
     body = [f"<h1>{escape(title)}</h1>", _list(lines)]
-    sections = list(sections)
-    contents = "".join(f'<li><a href="#{_anchor(s.title)}">{escape(s.title)}</a></li>' for s in sections)
+    numbered = list(enumerate(sections, 1))
+    contents = "".join(f'<li><a href="#section-{n}">{escape(section.title)}</a></li>' for n, section in numbered)
     body.append(f"<nav><ul>{contents}</ul></nav>")
-    for section in sections:
-        body.append(f'<h2 id="{_anchor(section.title)}">{escape(section.title)}</h2>')
+    for n, section in numbered:
+        body.append(f'<h2 id="section-{n}">{escape(section.title)}</h2>')
         body.append(_list(section.lines))
         body += [
             _figure(item, drawn[item.name]) if isinstance(item, Figure) else _listing(item) for item in section.items
         ]
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
     return "\n".join(["<!DOCTYPE html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>", ""])
-
-
-def _anchor(title: str) -> str:
-    return title.lower().replace(" ", "-")
 
 
 def _list(lines: Sequence[str]) -> str:
