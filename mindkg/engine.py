@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import socket
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,9 @@ __all__ = [
 RUNNERS = ("native", "ray")
 """Where Daft's work runs: in this process and its workers, or on a Ray cluster."""
 
+_PATIENCE: Final = 5.0
+"""Seconds to wait for a cluster to take a connection."""
+
 _PARTS: Final = 4
 """Parts of its input that a worker of a cluster gets one after the other: the quick ones take more of them."""
 
@@ -82,6 +86,9 @@ def _reach(address: str | None) -> None:
     import ray
 
     if not ray.is_initialized():
+        host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+        if port.isdigit():  # Ray itself tries for minutes
+            socket.create_connection((host, int(port)), _PATIENCE).close()
         told = {name: os.environ[name] for name in _ENVIRONMENT}
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": told})
 
