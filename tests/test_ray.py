@@ -1,0 +1,177 @@
+"""On a real Ray cluster of two workers: the same tables as on this machine, and nothing asked twice, killed or not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import questions
+from kb_equality import SAMPLE, assert_equal
+from lvlm_server import LvlmServer, running
+
+from mindkg import distillation, pipeline
+from mindkg.distill.backends.openai import OpenAIBackend
+from mindkg.distill.backends.spread import SpreadBackend
+from mindkg.distill.ledger import Ledger
+from mindkg.distill.requests import Answer
+from mindkg.knowledge_base import KnowledgeBase
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.xdist_group("ray")
+
+HERE = Path(__file__).parent
+SHOP = SAMPLE.parent / "shop"
+CONCURRENCY, WORKERS = 4, 2
+ASKED: dict[str, Any] = {"relations": ["usedFor"], "model": "stub", "options": {"concurrency": CONCURRENCY}}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a cluster that outlives those who work on it."""
+    command = [sys.executable, str(HERE / "ray_cluster.py")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin and process.stdout
+    yield process.stdout.readline().strip()
+    process.stdin.close()
+    assert process.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop with its pictures, made on this machine, before any model was asked."""
+    kb = tmp_path_factory.mktemp("native") / "shop"
+    pipeline.ingest(SHOP / "metadata.jsonl", kb, reviews=SHOP / "reviews.jsonl", limit=12)
+    pipeline.images(kb, base=SHOP.parents[1])
+    return kb
+
+
+@pytest.fixture
+def server() -> Iterator[LvlmServer]:
+    with running() as started:
+        yield started
+
+
+def driver(cluster: str, *steps: list[Any]) -> subprocess.Popen[str]:
+    command = [sys.executable, str(HERE / "ray_driver.py"), cluster, *map(json.dumps, steps)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def distilled(kb: Path, server: LvlmServer) -> list[Any]:
+    return ["distill", str(kb), server.address, ASKED | {"workers": WORKERS}]
+
+
+def answers_in(folder: Path) -> int:
+    """Return how many answers the ledger in ``folder`` holds; none of them an error."""
+    with Ledger(folder) as ledger:
+        summary = ledger.summary()
+    assert not any(summary["errors"].to_pylist())
+    return int(sum(summary["answers"].to_pylist()))
+
+
+def copies(kb: Path, folder: Path, number: int) -> list[Path]:
+    return [Path(shutil.copytree(kb, folder / f"kb{n}")) for n in range(number)]
+
+
+def recorded(kb: Path, file: Path) -> Path:
+    """Write answers about all products and pairs of ``kb``."""
+    with KnowledgeBase.open(kb) as base:
+        products, pairs = base.table("products")["product_id"], base.table("cobuys")["cobuy_id"]
+    records = [{"product_id": product, "text": "A fine thing."} for product in products.to_pylist()]
+    why = {"relation": "usedFor", "text": "The potential co-buy intention could be they are both used for making tea."}
+    records += [{"cobuy_id": pair, **why, "verdict": "Yes."} for pair in pairs.to_pylist()]
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return file
+
+
+def test_tables_are_those_of_one_machine(cluster: str, shop: Path, server: LvlmServer, tmp_path: Path) -> None:
+    native, spread, replayed, replayed_spread = copies(shop, tmp_path, 4)
+    answers = f"replay:{recorded(shop, tmp_path / 'answers.jsonl')}"
+    options = {"relations": ["usedFor"]}
+    read = {"reviews": str(SHOP / "reviews.jsonl"), "limit": 12}
+    working = driver(
+        cluster,
+        ["build", str(SAMPLE), str(tmp_path / "sample-spread"), {}],
+        ["ingest", str(SHOP / "metadata.jsonl"), str(tmp_path / "shop-spread"), read],
+        ["distill", str(replayed_spread), answers, options],
+        distilled(spread, server),
+    )
+    pipeline.build(SAMPLE, tmp_path / "sample")
+    pipeline.ingest(SHOP / "metadata.jsonl", tmp_path / "shop", **read)
+    distillation.distill(replayed, answers, **options)
+    said = working.communicate()[0]
+    assert working.returncode == 0, said
+    paid = server.stats()["paid"]
+    assert paid and set(paid.values()) == {1}
+    assert answers_in(spread / "ledger") == sum(paid.values())
+    distillation.distill(native, server.address, **ASKED)
+    assert server.stats()["paid"] == {text: 2 if text in paid else 1 for text in server.stats()["paid"]}
+    pairs = [("sample", "sample-spread"), ("shop", "shop-spread")]
+    for one, other in [*pairs, (native, spread), (replayed, replayed_spread)]:
+        assert_equal(tmp_path / one, tmp_path / other)
+
+
+def test_a_killed_run_goes_on_where_it_was(cluster: str, shop: Path, server: LvlmServer, tmp_path: Path) -> None:
+    native, spread = copies(shop, tmp_path, 2)
+    distillation.distill(native, server.address, **ASKED)
+    before = Counter(server.stats()["paid"])
+    first = server.count(10**9) + 25
+    working = driver(cluster, distilled(spread, server))
+    while server.count(first) < first:
+        assert working.poll() is None, working.communicate()[0]
+        time.sleep(0.02)
+    working.kill()
+    working.wait()
+    held = answers_in(spread / "ledger")
+    assert held >= 25 - CONCURRENCY * WORKERS
+    server.count(10**9)
+    again = driver(cluster, distilled(spread, server))
+    said = again.communicate()[0]
+    assert again.returncode == 0, said
+    paid = Counter(server.stats()["paid"]) - before
+    assert paid.keys() == before.keys()
+    assert sum(paid.values()) - len(paid) <= CONCURRENCY * WORKERS
+    assert answers_in(spread / "ledger") == len(paid)
+    assert_equal(native, spread)
+
+
+def test_another_worker_takes_over_from_one_that_dies(cluster: str, server: LvlmServer, tmp_path: Path) -> None:
+    import ray
+
+    ray.init(cluster, log_to_driver=False)
+    first = OpenAIBackend(server.address)
+    backend = SpreadBackend(
+        first, server.address, tmp_path / "ledger", workers=2, concurrency=4, options={"concurrency": 4}
+    )
+
+    def kill_one() -> None:
+        while server.count(100) < 100:
+            time.sleep(0.02)
+        ray.kill(backend._workers[0])
+        server.count(10**9)
+
+    server.count(100)
+    killing = threading.Thread(target=kill_one)
+    killing.start()
+    came = [request.key for request, outcome in backend.answers(questions(300)) if isinstance(outcome, Answer)]
+    killing.join()
+    backend.close()
+    ray.shutdown()
+    assert len(came) == len(set(came)) == 300
+    assert answers_in(tmp_path / "ledger") == 300
+    assert sum(server.stats()["paid"].values()) <= 300 + CONCURRENCY
+
+
+def test_a_cluster_that_is_not_there_is_a_mistake_of_one_line(tmp_path: Path) -> None:
+    command = ["build", str(SAMPLE), "-o", str(tmp_path / "kb"), "--runner", "ray", "--ray-address", "127.0.0.1:1"]
+    done = subprocess.run([sys.executable, "-m", "mindkg", *command], capture_output=True, text=True)
+    assert done.returncode == 1 and "the Ray cluster is not reached" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "kb").exists()
