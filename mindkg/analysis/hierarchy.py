@@ -83,27 +83,31 @@ def break_cycles(graph: Graph) -> list[tuple[str, str, int]]:
     [('accessory', 'cable', 1)]
     """
     broken = []
-    knots = [knot for knot in nx.strongly_connected_components(graph) if len(knot) > 1]
+    knots = _knots(graph, graph)
     while knots:
-        knot = graph.subgraph(knots.pop())
-        edges = [(knot.edges[e]["count"], knot.edges[e]["p"], *e) for cycle in _one_cycle(knot) for e in cycle]
-        count, _, narrow, broad = min(edges)
+        knot: Graph = nx.DiGraph()  # in the order of names, which a subgraph has not
+        members = knots.pop()
+        knot.add_edges_from((n, b) for n in sorted(members) for b in sorted(graph.successors(n)) if b in members)
+        cycle = [(edge[0], edge[1]) for edge in nx.find_cycle(knot, source=min(members))]
+        count, _, narrow, broad = min((graph.edges[e]["count"], graph.edges[e]["p"], *e) for e in cycle)
         graph.remove_edge(narrow, broad)
         broken.append((narrow, broad, int(count)))
-        knots += [k for k in nx.strongly_connected_components(graph.subgraph(knot.nodes)) if len(k) > 1]
+        knots += _knots(graph, members)
     return broken
 
 
-def _one_cycle(knot: Graph) -> Iterable[list[tuple[str, str]]]:
-    yield [(edge[0], edge[1]) for edge in nx.find_cycle(knot, source=min(knot.nodes))]
+def _knots(graph: Graph, nodes: Iterable[str]) -> list[set[str]]:
+    """Return the strongly connected parts of more than one node among ``nodes``, in the order of names."""
+    parts = nx.strongly_connected_components(graph.subgraph(nodes))
+    return sorted((set(part) for part in parts if len(part) > 1), key=min)
 
 
 def reduced(graph: Graph) -> Graph:
     """Return the transitive reduction of a graph without cycles: no edge that a longer way says too."""
-    small: Graph = nx.transitive_reduction(graph)
+    kept = nx.transitive_reduction(graph)
+    small: Graph = nx.DiGraph()
     small.add_nodes_from(graph.nodes(data=True))
-    for narrow, broad in small.edges:
-        small.edges[narrow, broad].update(graph.edges[narrow, broad])
+    small.add_edges_from((*edge, graph.edges[edge]) for edge in graph.edges if kept.has_edge(*edge))
     return small
 
 

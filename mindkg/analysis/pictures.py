@@ -94,7 +94,9 @@ def hierarchy_tree(graph: Graph, *, limit: int = 60, levels: int = 4, roots: int
             kept.append(first[1])
         for child in children if level < levels else ():
             heapq.heappush(front, child)
-    chosen: nx.DiGraph[str] = trees.subgraph(kept).copy()
+    chosen: nx.DiGraph[str] = nx.DiGraph()  # not a subgraph, whose order is that of a set
+    chosen.add_nodes_from((node, trees.nodes[node]) for node in kept)
+    chosen.add_edges_from((parent, node) for node in kept for parent in trees.predecessors(node))
     return chosen
 
 
