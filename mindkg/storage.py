@@ -211,8 +211,8 @@ class KBDirectory:
     def _kept_work(self) -> Path | None:
         """Return the folder that the KB was told when it was made, None where it is the KB itself."""
         try:
-            return Path((self.path / _WORK).read_text("utf-8"))
-        except FileNotFoundError:
+            return Path((self.path / _WORK).read_text("utf-8").rstrip("\n"))
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             raise StorageError(f"the KB's work folder is not known: {error}", record=str(self.path / _WORK)) from error
