@@ -85,15 +85,29 @@ def stages(place: Place) -> list[Line]:
         lines.append(Line(f"{name} stage", _run(place, "stage", name=name, kb=place.kb, **place.files), unit))
     parsed = _run(place, "parse_texts", kb=place.kb)
     lines.append(Line("parse texts alone", parsed, "texts", "", "", "40,000/s"))
-    isa = _run(place, "isa", table=place.inputs.isa)
-    dictionary = _run(place, "dictionary_isa", table=place.inputs.isa)
-    ratio = faster(isa, dictionary)
-    lines.append(Line("isA conversion", isa, "lines", "a Python dictionary", ratio, "60 s, 3 GB with link"))
-    lines.append(Line("  a Python dictionary", dictionary, "lines"))
+    lines += linking(place)
     linked = _run(place, "stage", name="link", kb=place.kb, **place.files)
     lines.append(Line("link stage", linked, "intentions"))
     lines.append(Line("graph selection", _run(place, "graph", kb=place.kb), "rows"))
     return lines
+
+
+def linking(place: Place) -> list[Line]:
+    """The isA table converted, opened and linked with, beside a Python dictionary and DuckDB."""
+    isa = _run(place, "isa", table=place.inputs.isa)
+    dictionary = _run(place, "dictionary_isa", table=place.inputs.isa)
+    summed = _run(place, "duckdb_isa", table=place.inputs.isa, work=place.folder)
+    opened = _run(place, "isa_opened", table=place.inputs.isa)
+    every = _run(place, "link_all", table=place.inputs.isa, answers=place.inputs.answers)
+    joined = _run(place, "duckdb_join", work=place.folder, answers=place.inputs.answers)
+    return [
+        Line("isA conversion", isa, "lines", "a Python dictionary", faster(isa, dictionary), "60 s, 3 GB"),
+        Line("  a Python dictionary, a slice", dictionary, "lines"),
+        Line("  DuckDB, to Parquet", summed, "lines", "", "", ""),
+        Line("isA table opened, one look-up", opened, "concepts", "", "", "0.1 s"),
+        Line("linking all intentions", every, "intentions", "DuckDB", faster(every, joined), "90 s, 3 GB"),
+        Line("  DuckDB, a join of the last words", joined, "intentions"),
+    ]
 
 
 def engines(place: Place) -> list[Line]:

@@ -1,4 +1,4 @@
-"""What mindkg is compared with: the engines' own bulk loaders on ready files, rdflib, a Python dictionary."""
+"""What mindkg is compared with: the engines' own bulk loaders on ready files, rdflib, a Python dictionary, DuckDB."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.measure import Done, timed
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from rdflib import Graph
 
 RDFLIB_ROWS = 20_000
@@ -155,4 +156,107 @@ def dictionary_isa(table: str, rows: int = DICTIONARY_ROWS) -> Done:
     return timed(work)
 
 
-TASKS = (oxigraph_alone, property_graph, ladybug_alone, rdflib_alone, dictionary_isa)
+def phrase_of(table: str) -> str:
+    """Return the instance of the first line of an isA table."""
+    with Path(table).open(encoding="utf-8") as file:
+        return file.readline().split("\t")[1]
+
+
+def intentions(answers: str) -> pa.Table:
+    """Return intention_id (the number of the row), text, relation and titles of each answer in MIND's layout."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv
+
+    columns = ["Product_a", "Product_b", "Relation", "tail", "item_a_cate"]
+    rows = csv.read_csv(
+        answers,
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            include_columns=columns, column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+        ),
+    )
+    number = pa.array(range(rows.num_rows)).cast(pa.string())
+    return pa.table(
+        {
+            "intention_id": pc.utf8_lpad(number, 16, "0"),
+            "text": pc.replace_substring_regex(rows["tail"], "^.*because they ", ""),
+            "relation": pc.if_else(pc.equal(rows["Relation"], "propertOf"), "propertyOf", rows["Relation"]),
+            "titles": pc.binary_join_element_wise(rows["Product_a"], rows["Product_b"], rows["item_a_cate"], " "),
+        }
+    )
+
+
+def duckdb_isa(table: str, work: str) -> Done:
+    """DuckDB: an isA table to Parquet, equal pairs added up, with the totals of both sides; rows are lines."""
+    import duckdb
+
+    base = duckdb.connect()
+    base.execute("SET memory_limit = '3GB'")
+    base.execute(f"SET temp_directory = '{work}/duckdb'")
+
+    def convert() -> int:
+        base.execute(_LINES, [table])
+        base.execute(f"COPY ({_SUMMED}) TO '{work}/{DUCKDB_ISA}' (FORMAT parquet)")
+        ((lines,),) = base.execute("SELECT count(*) FROM lines").fetchall()
+        return int(lines)
+
+    return timed(convert)
+
+
+def duckdb_join(work: str, answers: str) -> Done:
+    """DuckDB: the last one to three words of each intention joined to the table that duckdb_isa wrote.
+
+    The five concepts with the largest P(c|e) for each intention's longest known end; no noun phrases, no sense from
+    context, no hierarchy: less than linking does. Rows are intentions.
+    """
+    import duckdb
+
+    texts = intentions(answers).select(["intention_id", "text"])
+    base = duckdb.connect()
+    base.execute("SET memory_limit = '3GB'")
+    base.execute(f"SET temp_directory = '{work}/duckdb'")
+    base.register("intentions", texts)
+
+    def join() -> int:
+        base.execute(f"CREATE TABLE linked AS {_JOINED}", [f"{work}/{DUCKDB_ISA}"])
+        return texts.num_rows
+
+    return timed(join)
+
+
+DUCKDB_ISA = "duckdb-isa.parquet"
+
+_LINES = """
+CREATE TEMP TABLE lines AS
+SELECT lower(column0) AS concept, lower(column1) AS instance, try_cast(column2 AS BIGINT) AS count
+FROM read_csv(?, delim = '\t', header = false, quote = '', escape = '', all_varchar = true, ignore_errors = true,
+              columns = {'column0': 'VARCHAR', 'column1': 'VARCHAR', 'column2': 'VARCHAR'}, auto_detect = false)
+"""
+
+_SUMMED = """
+WITH pairs AS (SELECT instance, concept, sum(count) AS count FROM lines WHERE count > 0 GROUP BY ALL),
+instances AS (SELECT instance, sum(count) AS total FROM pairs GROUP BY ALL),
+concepts AS (SELECT concept, sum(count) AS concept_total FROM pairs GROUP BY ALL)
+SELECT * FROM pairs JOIN instances USING (instance) JOIN concepts USING (concept)
+"""
+
+_JOINED = """
+WITH words AS (SELECT intention_id, string_split(lower(text), ' ') AS words FROM intentions),
+ends AS (
+  SELECT intention_id, size, array_to_string(words[-size:], ' ') AS instance
+  FROM words, (SELECT unnest([1, 2, 3]) AS size) WHERE len(words) >= size
+),
+known AS (
+  SELECT ends.*, concept, count / total AS typicality, count / concept_total AS back
+  FROM ends JOIN read_parquet(?) USING (instance)
+)
+SELECT * FROM known
+QUALIFY size = max(size) OVER (PARTITION BY intention_id)
+  AND row_number() OVER (PARTITION BY intention_id, size ORDER BY typicality DESC, concept) <= 5
+"""
+
+TASKS = (
+    *(oxigraph_alone, property_graph, ladybug_alone, rdflib_alone),
+    *(dictionary_isa, duckdb_isa, duckdb_join),
+)

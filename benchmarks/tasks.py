@@ -75,6 +75,28 @@ def isa(table: str) -> Done:
     return timed(work)
 
 
+def isa_opened(table: str) -> Done:
+    """A converted isA table opened, and one phrase looked up in it."""
+    from mindkg.link.lookup import lookup_concepts
+
+    return timed(lambda: lookup_concepts(baselines.phrase_of(table), table).known)
+
+
+def link_all(table: str, answers: str) -> Done:
+    """All intentions of the answers (one a text, with its relation and titles) to their tables, in memory."""
+    from mindkg.engine import from_arrow
+    from mindkg.link.isa import open_isa
+    from mindkg.link.tables import link_tables
+
+    isa = open_isa(Path(table))
+    intentions = from_arrow(baselines.intentions(answers))
+
+    def work() -> int:
+        return link_tables(intentions, isa).tables["intentions"].num_rows
+
+    return timed(work)
+
+
 def graph(kb: str) -> Done:
     """The tables of a KB to the graph folder that every form of the graph is made from."""
     from mindkg.graph.folder import rows
@@ -157,7 +179,7 @@ def query(kb: str, engine: str, name: str, values: dict[str, Any]) -> Done:
 TASKS: dict[str, Callable[..., Done]] = {
     function.__name__: function
     for function in (
-        *(stage, parse_texts, isa, graph, ntriples, turtle, load, build, build_again, query),
+        *(stage, parse_texts, isa, isa_opened, link_all, graph, ntriples, turtle, load, build, build_again, query),
         *baselines.TASKS,
     )
 }

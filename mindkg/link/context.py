@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -56,39 +55,51 @@ def by_relation(rows: Ints, classes: Ints) -> Floats:
     return found
 
 
-def subjects(texts: Sequence[pa.Array], isa: IsaTable) -> Floats:
-    """Return how much the words of each row of ``texts`` speak of each domain, shares of at most 1; (rows, domains).
+def spoken(texts: pa.Array, isa: IsaTable) -> Floats:
+    """Return how often the words of each text speak of each domain; (texts, domains).
 
     A word speaks of a domain as likely as its concepts are of it: the sum of P(c|e) over the domain's concepts in the
     table, or 1 where it is such a concept itself.
     """
-    size, named = len(texts[0]), len(set(domains().values()))
-    total = np.zeros((size, named))
-    for column in texts:
-        words = pc.split_pattern_regex(pc.utf8_lower(pc.fill_null(column, "")), r"[^\p{L}\p{N}-]+")
+    total = np.zeros((len(texts), _named()))
+    for begin in range(0, len(texts), _BLOCK):
+        part = texts.slice(begin, _BLOCK)
+        words = pc.split_pattern_regex(pc.utf8_lower(pc.fill_null(part, "")), r"[^\p{L}\p{N}-]+")
         flat = pc.list_flatten(words).dictionary_encode()
-        spoken = _spoken(flat.dictionary, isa)
+        said = _said(flat.dictionary, isa)
         word = flat.indices.to_numpy()
-        kept = np.flatnonzero(np.asarray(spoken.any(axis=1))[word])
+        kept = np.flatnonzero(np.asarray(said.any(axis=1))[word])
         word, row = word[kept], pc.list_parent_indices(words).to_numpy()[kept]
-        for number in range(named):
-            total[:, number] += np.bincount(row, spoken[word, number], size)
-    shares: Floats = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
+        for number in range(_named()):
+            total[begin : begin + len(part), number] = np.bincount(row, said[word, number], len(part))
+    return total
+
+
+def subjects(told: Floats) -> Floats:
+    """Return what ``spoken`` gives as shares of a text, at most 1."""
+    shares: Floats = told / np.maximum(told.sum(axis=1, keepdims=True), 1)
     return shares
 
 
-def _spoken(words: pa.Array, isa: IsaTable) -> Floats:
+_BLOCK: Final = 100_000
+"""Texts whose words are looked at a time."""
+
+
+def _named() -> int:
+    return len(set(domains().values()))
+
+
+def _said(words: pa.Array, isa: IsaTable) -> Floats:
     """Return how much each of ``words`` speaks of each domain."""
     lemma = chunker().noun_lemma
     forms = pa.array([lemma(word) for word in words.to_pylist()], pa.string())
-    rows = isa.lookup(forms)
+    rows = isa.lookup(forms, pa.array(domains()))
     domain = domain_of(rows["concept"].combine_chunks())
-    kept = np.flatnonzero(domain >= 0)
     coded = forms.dictionary_encode()
-    place = pc.index_in(rows["instance"], coded.dictionary).to_numpy()[kept]
-    share = rows["count"].to_numpy()[kept] / rows["total"].to_numpy()[kept]
-    found = np.zeros((len(coded.dictionary), len(set(domains().values()))))
-    np.add.at(found, (place, domain[kept]), share)
+    place = pc.index_in(rows["instance"], coded.dictionary).to_numpy()
+    share = rows["count"].to_numpy() / rows["total"].to_numpy()
+    found = np.zeros((len(coded.dictionary), _named()))
+    np.add.at(found, (place, domain), share)
     for row, form in enumerate(coded.dictionary.to_pylist()):
         if form in domains():
             found[row, domains()[form]] = 1.0

@@ -108,16 +108,22 @@ def _append(file: IO[bytes], data: Any) -> tuple[int, int]:
 
 
 class Index:
-    """An indexed file, open for look-ups of many labels; safe to use from several threads."""
+    """An indexed file, open for look-ups of many labels; safe to use from several threads.
 
-    def __init__(self, path: Path, key: str) -> None:
+    Where ``summed`` names a column of numbers, rows have the sum of it over all rows of their label as "total".
+    """
+
+    def __init__(self, path: Path, key: str, summed: str | None = None) -> None:
         self._stored = Stored(path)
-        types = [pa.string() if strings else pa.int64() for _, strings in self._stored.columns]
-        fields = zip([name for name, _ in self._stored.columns], types, strict=True)
-        self._schema = pa.schema([(key, pa.string()), *fields])
+        self._summed = [name for name, _ in self._stored.columns].index(summed) if summed else None
+        fields = [(name, pa.string() if strings else pa.int64()) for name, strings in self._stored.columns]
+        self._schema = pa.schema([(key, pa.string()), *fields, *([("total", pa.int64())] if summed else [])])
 
-    def lookup(self, labels: pa.Array | list[str]) -> pa.Table:
-        """Return the rows of ``labels``, sorted by them and then as they were written."""
+    def lookup(self, labels: pa.Array | list[str], among: pa.Array | None = None) -> pa.Table:
+        """Return the rows of ``labels``, sorted by them and then as they were written.
+
+        With ``among`` only those whose first column, one of strings, has one of these.
+        """
         wanted = pc.unique(pa.array(labels, pa.string()) if isinstance(labels, list) else labels).drop_null()
         jobs = [
             (bucket, _whole(rows.column(0)))
@@ -125,7 +131,9 @@ class Index:
             if self._stored.holds(bucket)
         ]
         with ThreadPoolExecutor(2) as threads:
-            parts = [part for part in threads.map(lambda job: self._read(*job), jobs) if len(part.labels)]
+            parts = [
+                part for part in threads.map(lambda job: self._read(job[0], job[1], among), jobs) if len(part.labels)
+            ]
         if not parts:
             return self._schema.empty_table()
         every = pa.concat_arrays([part.labels for part in parts])
@@ -135,24 +143,42 @@ class Index:
         rows = pa.array(_ranges(begins[order], widths[order]))
         columns = [
             pa.concat_arrays([part.columns[number] for part in parts]).take(rows)
-            for number in range(len(self._stored.columns))
+            for number in range(len(self._schema) - 1)
         ]
         return pa.table([every.take(pa.array(np.repeat(order, widths[order]))), *columns], schema=self._schema)
 
-    def _read(self, bucket: int, wanted: pa.Array) -> Rows:
+    def _read(self, bucket: int, wanted: pa.Array, among: pa.Array | None) -> Rows:
         """Return the rows of the labels ``wanted`` that are there."""
         keys = self._strings(bucket, "key", "key.text")
-        if len(wanted) <= _FEW:
-            met = (self._stored.find(bucket, label.encode()) for label in wanted.to_pylist())
-            places = np.array(sorted(place for place in met if place is not None), np.int64)
-        else:
-            places = np.flatnonzero(np.asarray(pc.is_in(keys, wanted)))
+        places = self._places(bucket, keys, wanted)
         start = self._numbers(bucket, "start", "<i4")
         begin = start[places].astype(np.int64)
         width = start[places + 1] - begin
         rows = _ranges(begin, width)
+        more: list[Any] = []
+        if self._summed is not None and len(rows):
+            values = self._numbers(bucket, self._stored.columns[self._summed][0], "<i8")[rows]
+            more = [np.repeat(np.add.reduceat(values, np.cumsum(width) - width), width)]
+        if among is not None and len(rows):
+            kept = self._among(bucket, among)[rows]
+            width = np.add.reduceat(kept.astype(np.int64), np.cumsum(width) - width)
+            rows, more = rows[kept], [values[kept] for values in more]
         columns = [self._column(bucket, name, strings, rows) for name, strings in self._stored.columns]
+        columns += [pa.array(values, pa.int64()) for values in more or [[]] * (self._summed is not None)]
         return Rows(keys.take(pa.array(places)), np.concatenate(([0], np.cumsum(width))), columns)
+
+    def _places(self, bucket: int, keys: pa.Array, wanted: pa.Array) -> Ints:
+        if len(wanted) > _FEW:
+            return np.flatnonzero(np.asarray(pc.is_in(keys, wanted)))
+        met = (self._stored.find(bucket, label.encode()) for label in wanted.to_pylist())
+        return np.array(sorted(place for place in met if place is not None), np.int64)
+
+    def _among(self, bucket: int, labels: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return of each row whether its first column has one of ``labels``."""
+        name, _ = self._stored.columns[0]
+        known = np.asarray(pc.is_in(self._strings(bucket, f"{name}.label", f"{name}.text"), labels))
+        found: npt.NDArray[np.bool_] = known[self._numbers(bucket, name, "<i4")]
+        return found
 
     def _column(self, bucket: int, name: str, strings: bool, rows: Ints) -> pa.Array:
         if not strings:

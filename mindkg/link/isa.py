@@ -61,16 +61,12 @@ class IsaTable:
 
         return pq.read_table(self.folder / "rejects.parquet")
 
-    def lookup(self, instances: pa.Array | list[str]) -> pa.Table:
-        """Return the rows (instance, concept, count, total) of ``instances`` (folded labels), sorted by both."""
-        import numpy as np
-        import pyarrow as pa
+    def lookup(self, instances: pa.Array | list[str], concepts: pa.Array | None = None) -> pa.Table:
+        """Return the rows (instance, concept, count, total) of ``instances`` (folded labels), sorted by both.
 
-        rows = self._instances.lookup(instances)
-        code = rows["instance"].combine_chunks().dictionary_encode().indices.to_numpy()
-        totals = np.zeros(code.max(initial=-1) + 1, np.int64)
-        np.add.at(totals, code, rows["count"].to_numpy())
-        return rows.append_column("total", pa.array(totals[code]))
+        With ``concepts`` only theirs; the total of an instance is that of all its concepts still.
+        """
+        return self._instances.lookup(instances, concepts)
 
     def concept_totals(self, concepts: pa.Array | list[str]) -> pa.Table:
         """Return (concept, total, instances) of those ``concepts`` that have instances, sorted by concept."""
@@ -80,7 +76,7 @@ class IsaTable:
     def _instances(self) -> Any:
         from mindkg.link.index import Index
 
-        return Index(self.folder / "instances.index", "instance")
+        return Index(self.folder / "instances.index", "instance", "count")
 
     @cached_property
     def _concepts(self) -> Any:

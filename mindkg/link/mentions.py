@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.link.choice import LARGE, LEAST, Choice, choose
-from mindkg.link.context import PULL, by_relation, subjects
+from mindkg.link.context import PULL, by_relation, spoken, subjects
 from mindkg.link.ranking import first_of_each
 
 if TYPE_CHECKING:
@@ -28,12 +28,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts and what is known of each: the phrases, the row of its relation, the titles of its products (or null)."""
+    """Texts and what is known of each: the phrases, the row of its relation, the place of its products' titles.
+
+    ``spoken`` says of each distinct titles how often they speak of each domain (context.spoken).
+    """
 
     text: pa.Array
     parsed: pa.StructArray
     relation: Ints
-    titles: pa.Array
+    titles: Ints
+    spoken: Floats
 
     def slice(self, begin: int, size: int) -> Texts:
         """Return ``size`` texts from ``begin`` on."""
@@ -41,7 +45,8 @@ class Texts:
             self.text.slice(begin, size),
             self.parsed.slice(begin, size),
             self.relation[begin : begin + size],
-            self.titles.slice(begin, size),
+            self.titles[begin : begin + size],
+            self.spoken,
         )
 
 
@@ -56,7 +61,7 @@ def mentions(texts: Texts, isa: IsaTable, vague: Collection[str], top_k: int, st
     occurrence, link = _expand(coded.indices.to_numpy().astype(np.int64), choice.phrase)
     start, end = _spans(flat, occurrence, choice.first[link], choice.last[link])
     mention, row = _spread(choice.code[link], choice.rows["code"].to_numpy())
-    subject = subjects([texts.text, texts.titles], isa) if steps.context else None
+    subject = subjects(spoken(texts.text, isa) + texts.spoken[texts.titles]) if steps.context else None
     score = _weighed(texts.relation, subject, text_of[occurrence[mention]], choice, row, steps)
     if isa.pairs >= LARGE:
         kept = np.flatnonzero(score >= LEAST)

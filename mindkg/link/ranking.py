@@ -41,9 +41,11 @@ def judged(rows: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
 
 
 def _counted(rows: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
-    totals = isa.concept_totals(pc.unique(rows.column("concept")))
-    place = pc.index_in(rows.column("concept"), totals.column("concept").combine_chunks())
-    table = rows.append_column("vague", is_vague(rows.column("concept"), vague))
+    coded = rows.column("concept").combine_chunks().dictionary_encode()
+    labels, which = coded.dictionary, coded.indices
+    totals = isa.concept_totals(labels)
+    place = pc.index_in(labels, totals.column("concept").combine_chunks()).take(which)
+    table = rows.append_column("vague", is_vague(labels, vague).take(which))
     for name in ("total", "instances"):
         table = table.append_column(f"concept_{name}", totals.column(name).take(place))
     return table

@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.errors import InputError
 from mindkg.link import hypernyms as hierarchy
-from mindkg.link.context import relation_rows
+from mindkg.link.context import relation_rows, spoken
 from mindkg.link.mentions import Texts, mentions
 from mindkg.link.phrases import PARSED, parse
 from mindkg.link.ranking import is_vague
@@ -91,7 +92,7 @@ def link_tables(
     if progress:
         progress(half)
     parsed = table["parsed"].combine_chunks()
-    texts = _texts(table["text"], parsed, table["relation"], table["titles"])
+    texts = _texts(table["text"], parsed, table["relation"], table["titles"], isa, steps)
     found = _all_mentions(texts, isa, labels, top_k, steps)
     keys = table["intention_id"].take(found["text"])
     linked = pa.table([keys, *(found[name] for name in TABLES["mentions"].names[1:])], schema=TABLES["mentions"])
@@ -133,16 +134,33 @@ def link_texts(
                 f"{len(texts)} texts but {len(given)} {name}", hint="Give one for each text, None for none"
             )
     columns = [pa.array(given or [None] * len(texts), pa.string()) for given in (texts, relations, titles)]
-    text, *known = (pa.chunked_array([column]) for column in columns)
-    rows = _all_mentions(_texts(text, parse(columns[0]), *known), isa, labels, top_k, steps)
+    text, relation, title = (pa.chunked_array([column]) for column in columns)
+    known = _texts(text, parse(columns[0]), relation, title, isa, steps)
+    rows = _all_mentions(known, isa, labels, top_k, steps)
     found: list[list[Mention]] = [[] for _ in texts]
     for row in rows.sort_by([("text", "ascending"), ("rank", "ascending")]).to_pylist():
         found[row.pop("text")].append(Mention(**row))
     return found
 
 
-def _texts(text: pa.ChunkedArray, parsed: pa.StructArray, relation: pa.ChunkedArray, titles: pa.ChunkedArray) -> Texts:
-    return Texts(text.combine_chunks(), parsed, relation_rows(relation.combine_chunks()), titles.combine_chunks())
+def _texts(
+    text: pa.ChunkedArray,
+    parsed: pa.StructArray,
+    relation: pa.ChunkedArray,
+    titles: pa.ChunkedArray,
+    isa: IsaTable,
+    steps: Steps,
+) -> Texts:
+    # many intentions are of the same products
+    coded = pc.fill_null(titles.combine_chunks(), "").dictionary_encode()
+    told = spoken(coded.dictionary if steps.context else coded.dictionary.slice(0, 0), isa)
+    return Texts(
+        text.combine_chunks(),
+        parsed,
+        relation_rows(relation.combine_chunks()),
+        coded.indices.to_numpy().astype(np.int64),
+        told,
+    )
 
 
 def _vague_labels(vague: Collection[str] | None) -> frozenset[str]:
