@@ -86,10 +86,40 @@ def distill(
             asking.close()
             answers.compact()
             answers.close()
+            _check_answered(opened, made.counts, tell)
             built = run_locked(directory, {"distill": _with(settings, directory)}, progress=progress)
             return Distillation(settings, made.counts, built)
     finally:
         opened.close()
+
+
+def _check_answered(backend: Backend, counts: Mapping[str, Mapping[str, int]], say: Callable[[str], None]) -> None:
+    """Say what became of recorded answers; raise InputError where nothing was answered, so that no trace stays."""
+    from mindkg.distill.backends.replay import ReplayBackend
+
+    if isinstance(backend, ReplayBackend):
+        say(backend.told())
+    planned, answered = (sum(n[word] for n in counts.values()) for word in ("planned", "answered"))
+    if planned and not answered:
+        hint = (
+            "Recorded answers are found by product, pair and relation; those of a batch by --model and all it was asked"
+        )
+        raise InputError(f"none of {planned:,} requests has an answer", hint=hint)
+
+
+def forget(kb: str | Path, model: str, *, progress: Progress | None = None) -> Built:
+    """Take what ``model`` answered out of the tables of ``kb``; its answers stay in the ledger, paid for.
+
+    Raises InputError where the KB was not distilled with such a model.
+    """
+    directory = KBDirectory(kb)
+    known = distillations(directory.open_manifest().options)
+    kept = [one for one in known if one.model != model]
+    if len(kept) == len(known):
+        names = ", ".join(sorted({one.model for one in known})) or "none"
+        raise InputError(f"the KB was not distilled with {model!r}", hint=f"Models: {names}")
+    with directory.writing():
+        return run_locked(directory, {"distill": [one.to_json() for one in kept]}, progress=progress)
 
 
 def _asking(
@@ -192,6 +222,8 @@ def calibrate(
     from mindkg.distill.labels import read_labels
     from mindkg.distill.passes import run_passes
 
+    if not Path(labels).is_file():
+        raise InputError("there is no file of labels", record=str(labels))
     directory, report = KBDirectory(kb), progress or (lambda stage, rows, total: None)
     known = distillations(directory.open_manifest().options)
     scored = [one for one in known if "filter" in one.passes and one.filter_mode == "score"]

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tiny_llava import make_llava, overfit
 
 from mindkg.distill.backends import open_backend
 from mindkg.distill.backends.local import LocalBackend, batches
 from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
 from mindkg.errors import InputError
-from tiny_llava import make_llava, overfit
 
 SURE = Sampling(temperature=0, max_tokens=24)
 

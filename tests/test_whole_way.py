@@ -17,13 +17,13 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from tiny_llava import make_llava, overfit
 
 import mindkg
 from mindkg import distillation, pipeline
 from mindkg.distill.backends import Outcome
 from mindkg.distill.pictures import picture_bytes
 from mindkg.distill.requests import Answer, Request
-from tiny_llava import make_llava, overfit
 
 PRODUCTS = {"P1": ("Red Tea Mug", "red"), "P2": ("Blue Kettle", "blue"), "P3": ("Green Lantern", "green")}
 PAIRS = {"P1": ["P2"], "P2": ["P3"]}

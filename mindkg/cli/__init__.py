@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 from mindkg.cli.app import app
 from mindkg.errors import MindKGError
@@ -11,6 +14,7 @@ from mindkg.errors import MindKGError
 
 def main() -> None:
     """Run the command line: exit 0 when done, 1 with one line on stderr for a user's mistake, 2 for wrong usage."""
+    signal.signal(signal.SIGINT, _interrupted)
     try:
         app()
     except MindKGError as error:
@@ -24,6 +28,9 @@ def main() -> None:
         place = f" ({error.filename})" if error.filename else ""
         print(f"mindkg: {error.strerror or error}{place}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("mindkg: interrupted; the next run goes on where this one stopped", file=sys.stderr)
-        raise SystemExit(130) from None
+
+
+def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
+    """End at once: a KeyboardInterrupt gets lost in libraries, and every verb is made to be killed at any point."""
+    os.write(sys.stderr.fileno(), b"\nmindkg: interrupted; the next run goes on where this one stopped\n")
+    os._exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -142,13 +143,17 @@ def distill(
     filter_mode: Annotated[
         str, typer.Option("--filter", help="score (log-probabilities of yes and no) or paper (free text).")
     ] = "score",
-    temperature: Annotated[float, typer.Option(help="Of features, intentions and the filter's free text.")] = 0.2,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=10, help="Of features, intentions and the filter's free text.")
+    ] = 0.2,
     max_tokens: Annotated[int, typer.Option(help="New tokens of an answer.")] = 512,
     samples: Annotated[int, typer.Option(help="Answers to each question for an intention.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed; sample n has seed + n.")] = 0,
     concurrency: Annotated[int, typer.Option(help="Requests in flight at a server, at most.")] = 16,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer of a server.")] = 300.0,
-    max_error_rate: Annotated[float, typer.Option(help="Stop where more of the requests than this fail.")] = 0.1,
+    max_error_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Stop where more of the requests than this fail.")
+    ] = 0.1,
     device: Annotated[str, typer.Option(help="Of a local model: auto, cpu, cuda ….")] = "auto",
     dtype: Annotated[str, typer.Option(help="Of a local model: auto, float32, bfloat16, float16.")] = "auto",
     batch_tokens: Annotated[int, typer.Option(help="Tokens in a batch of a local model.")] = 16_384,
@@ -164,6 +169,9 @@ def distill(
         typer.Option(help="Fit the filter's scores to these labels (CSV) instead of asking.", show_default=False),
     ] = None,
     method: Annotated[str, typer.Option(help="How they are fitted: isotonic or platt.")] = "isotonic",
+    forget: Annotated[
+        str | None, typer.Option(help="Take this model's answers out of the tables instead.", show_default=False)
+    ] = None,
     runner: Runner = "native",
     ray_address: RayAddress = None,
     workers: Annotated[
@@ -179,12 +187,20 @@ def distill(
     from mindkg import distillation
 
     use_runner(runner, ray_address)
+    chosen = [name for name, value in (("--calibrate", calibrate), ("--forget", forget), ("--dry-run", dry_run),
+                                       ("--write-batch", write_batch), ("--read-batch", read_batch)) if value]  # fmt: skip
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"say one of {' and '.join(chosen)}")
     if calibrate:
         _calibrate(kb, calibrate, method)
         return
+    if forget:
+        with stages() as progress:
+            report_build(distillation.forget(kb, forget, progress=progress))
+        return
     asked: dict[str, Any] = {
-        "passes": _words(passes),
-        "relations": _words(relations or ""),
+        "passes": _named("--passes", passes),
+        "relations": () if relations is None else _named("--relations", relations),
         "filter_mode": filter_mode,
         "temperature": temperature,
         "max_tokens": max_tokens,
@@ -221,14 +237,27 @@ def distill(
 def _calibrate(kb: Path, labels: Path, method: str) -> None:
     from mindkg import distillation
 
+    stored = kb / "calibration.json"
     with stages() as progress:
         report, built = distillation.calibrate(kb, labels, method=cast("Method", method), progress=progress)
+    refused = len(json.loads(stored.read_text("utf-8"))["rejects"])
+    say(f"{report.n + refused:,} labels read = {report.n:,} used + {refused:,} that could not be (see {stored})")
+    if report.after.brier >= report.before.brier:
+        say("the calibration makes the scores no better: more labels, or --method platt, may")
     say(
         f"{report.n:,} labels ({report.yes:,} yes): Brier score {report.before.brier:.4f} before, "
         f"{report.after.brier:.4f} after; calibration error {report.before.error:.4f} before, "
         f"{report.after.error:.4f} after ({report.folds}-fold cross-validation)"
     )
     report_build(built)
+
+
+def _named(option: str, text: str) -> tuple[str, ...]:
+    """Return the words of a list that must not be empty: an unset variable would ask for all or nothing."""
+    words = _words(text)
+    if not words:
+        raise typer.BadParameter("the list is empty", param_hint=option)
+    return words
 
 
 def _words(text: str) -> tuple[str, ...]:

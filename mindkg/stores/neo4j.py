@@ -18,7 +18,7 @@ import pyarrow as pa
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.neo4j_import import definitions
 from mindkg.resources import data_folder
-from mindkg.stores.base import Dialect, Progress, one_line
+from mindkg.stores.base import SERVERS, Dialect, Progress, one_line
 
 if TYPE_CHECKING:
     import neo4j
@@ -63,6 +63,9 @@ class Neo4jStore:
         """
         import neo4j
 
+        if not SERVERS.get(address.partition("://")[0], "").endswith("Neo4jStore"):
+            hint = "Give bolt://HOST:7687, neo4j://HOST:7687, or one with +s"
+            raise StoreError("this is no address of a Neo4j server", record=address, hint=hint)
         password = os.environ.get("NEO4J_PASSWORD")
         name = user or os.environ.get("NEO4J_USERNAME") or "neo4j"
         with _in_one_line(address):

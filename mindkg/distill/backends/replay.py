@@ -34,6 +34,7 @@ class ReplayBackend:
         self.model = model or f"replay:{Path(file).name}"
         self.revision = revision
         self._answers: dict[_Name, Answer | RequestError] = {}
+        self._used: set[_Name] = set()
         seen: dict[_Name, int] = defaultdict(int)
         for number, record in enumerate(_records(Path(file)), start=1):
             for name, outcome in _told(record, seen, f"{file}:{number}"):
@@ -46,7 +47,18 @@ class ReplayBackend:
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         """Yield each request with the answer that stands in the file, None where there is none."""
         for request in requests:
-            yield request, self._answers.get((request.key,)) or self._answers.get(_name(request))
+            names = [name for name in ((request.key,), _name(request)) if name in self._answers]
+            self._used.update(names)
+            yield request, self._answers[names[0]] if names else None
+
+    def told(self) -> str:
+        """Return how many of the answers were asked for."""
+        return f"{len(self._answers):,} recorded answers = {len(self._used):,} used + {self.unused:,} not asked for"
+
+    @property
+    def unused(self) -> int:
+        """How many answers no request has asked for."""
+        return len(self._answers) - len(self._used)
 
     def close(self) -> None:
         """Forget the answers."""
@@ -65,6 +77,9 @@ def _told(
 ) -> Iterator[tuple[_Name, Answer | RequestError]]:
     """Yield what a record answers: one request, or an intention and its verdict."""
     if "custom_id" in record:
+        if "response" not in record and "error" not in record:
+            hint = "These are requests: give the file that the batch service wrote"
+            raise InputError("a line has no response", record=place, hint=hint)
         yield (str(record["custom_id"]),), batch_outcome(record)
         return
     text = record.get("text")
