@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from mindkg.cli import concepts
+from mindkg.cli import cold, concepts
 from mindkg.errors import InputError
 from mindkg.link import index
 from mindkg.link.isa import open_isa
@@ -121,10 +121,41 @@ def test_verb_prints_rows_and_says_what_it_took_instead(table: Path) -> None:
     assert [(r["instance"], r["concept"], r["count"]) for r in json.loads(rows.stdout)] == [("mouse", "rodent", 5)]
 
 
+@pytest.mark.parametrize("options", [[], ["--limit", "2"]])
+def test_answer_without_typer_is_that_of_the_verb(
+    table: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = typer.Typer()
+    concepts.register(app)
+    app.command()(lambda: None)
+    arguments = ["concepts", "lookup", "long usb cables", "--isa", str(table), *options]
+    assert cold.answer(arguments)
+    shown = CliRunner().invoke(app, arguments)
+    assert capsys.readouterr() == (shown.stdout, shown.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["build", "kb"],
+        ["concepts", "lookup"],
+        ["concepts", "lookup", "a", "b"],
+        ["concepts", "lookup", "a", "--help"],
+        ["concepts", "lookup", "a", "--limit", "0"],
+        ["concepts", "lookup", "a", "--limit", "x"],
+        ["concepts", "lookup", "a", "--format", "json"],
+        ["concepts", "lookup", "a", "--isa"],
+    ],
+)
+def test_all_else_is_left_to_typer(arguments: list[str]) -> None:
+    assert not cold.answer(arguments)
+
+
 def test_look_up_imports_no_heavy_package(table: Path) -> None:
     open_isa(table)
     script = (
-        "import sys; from mindkg.link.lookup import lookup_concepts; import mindkg.cli.concepts; "
+        "import sys; from mindkg.link.lookup import lookup_concepts; "
         f"lookup_concepts('usb cables', {str(table)!r}); "
         "print([m for m in ('numpy', 'pyarrow', 'spacy', 'daft', 'rich') if m in sys.modules])"
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from mindkg.cli.arguments import Rows
-from mindkg.cli.output import Format, say, write_rows
+from mindkg.cli.cold import remark, rows_of, show
+from mindkg.cli.output import Format, write_rows
 
 
 def register(app: typer.Typer) -> None:
@@ -46,33 +46,10 @@ def lookup(
     from mindkg.link.lookup import lookup_concepts
 
     found = lookup_concepts(phrase, isa, order=isa_order, limit=limit)
-    if not found.whole:
-        say(f'the table lacks "{phrase}"; these are the concepts of "{found.instance}"')
-    rows = [{"instance": found.instance, **asdict(concept)} for concept in found.concepts]
     if form is Format.table:
-        # rich and pyarrow take longer than the look-up
-        typer.echo(_columns(rows))
+        show(found)
     else:
         import pyarrow as pa
 
-        write_rows(pa.Table.from_pylist(rows), form)
-    if found.known > len(rows):
-        say(f"{len(rows):,} of {found.known:,} concepts; more with --limit")
-
-
-def _columns(rows: list[dict[str, Any]]) -> str:
-    """Return ``rows`` in columns that stand under each other, labels on the left and numbers on the right."""
-    cells = [list(rows[0]), *([_shown(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    left = [isinstance(value, str) for value in rows[0].values()]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if label else cell.rjust(width)
-            for cell, width, label in zip(line, widths, left, strict=True)
-        ).rstrip()
-        for line in cells
-    )
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+        write_rows(pa.Table.from_pylist(rows_of(found)), form)
+        remark(found)
