@@ -6,7 +6,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 ASKED, RETYPED, OPEN = "asked", "retyped", "open"
 STATED: Final = (ASKED, RETYPED, OPEN)
@@ -182,6 +182,26 @@ TABLES: Final[dict[str, pa.Schema]] = {
             _column("distance", _INT, "hops of the shortest way up, at least 1"),
         ]
     ),
+    "kinds": pa.schema(
+        [
+            _column("product_id", _TEXT, _PRODUCT),
+            _column("concept", _TEXT, "label of the concept that the product is"),
+            _column("surface", _TEXT, "the words that name it, in lower case"),
+            _column("source", _TEXT, "title or category: where the words stand"),
+        ]
+    ),
+    "abstractions": pa.schema(
+        [
+            _column("abstraction_id", _TEXT, "key of the two kinds, relation and concept"),
+            _column("kind_a", _TEXT, "what one product of the pairs is; the label that sorts first"),
+            _column("kind_b", _TEXT, "what the other product is, possibly the same"),
+            _column("relation", _TEXT, _RELATION),
+            _column("concept", _TEXT, "best concept of the intentions"),
+            _column("support", _INT, "number of assertions behind it, without those that the filter refused"),
+            _column("pairs", _INT, "number of co-buys behind it"),
+            _column("plausibility", _FLOAT, "mean over its assertions that have one, 0 to 1", nullable=True),
+        ]
+    ),
     "runs": pa.schema(
         [
             _column("run_id", _TEXT, "key of stage, model, revision, prompt version and parameters"),
@@ -221,6 +241,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "concepts": ("concept",),
     "hypernyms": ("concept", "hypernym"),
     "ancestors": ("concept", "ancestor"),
+    "kinds": ("product_id",),
+    "abstractions": ("abstraction_id",),
     "runs": ("run_id",),
     "rejects": ("stage", "record"),
 }

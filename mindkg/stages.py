@@ -9,13 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mindkg.errors import StorageError
 from mindkg.resources import data_folder
 from mindkg.schema import KEYS
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, file_sha256, fingerprint
 
 if TYPE_CHECKING:
     import daft
+    import pyarrow as pa
 
+    from mindkg.abstractions import Abstracted
     from mindkg.distill.settings import Settings
     from mindkg.sources import Sourced
 
@@ -133,6 +136,11 @@ def _distill_key(job: Job, records: Records) -> str | None:
 
     if not job.options["distill"]:
         return None
+    known = job.before.stages.get("distill") if job.before else None
+    place = job.kb.work / "ledger"
+    if known and known.kept and not place.is_dir():
+        hint = "Put it back, or set MINDKG_WORK_DIR as it was: answers that are paid for are in it"
+        raise StorageError("the KB's ledger is gone", record=str(place), hint=hint)
     from mindkg.distill.templates import FOLDER
 
     given = [records[name].fingerprint for name in ("sources", "images") if name in records]
@@ -260,6 +268,7 @@ def _link_key(job: Job, records: Records) -> str:
 def _run_link(job: Job, key: str, records: Records) -> StageRecord:
     from mindkg.link.behind import with_context
     from mindkg.link.isa import open_isa
+    from mindkg.link.kinds import kinds
     from mindkg.link.tables import link_tables
 
     options = job.options
@@ -268,24 +277,35 @@ def _run_link(job: Job, key: str, records: Records) -> StageRecord:
         order=options["isa_order"],
         progress=_steps(lambda rows: job.progress("isa", rows, None)),
     )
-    intentions = records["parse"].tables["intentions"]
+    intentions, tables = records["parse"].tables["intentions"], _scanned(job, records)
+    vague = own_vague(options["vague"])
+    known = kinds(tables["products"], table, vague)
     linked = link_tables(
-        with_context(_scanned(job, records)),
+        with_context(tables),
         table,
         top_k=options["top_k"],
-        vague=own_vague(options["vague"]),
+        vague=vague,
+        kinds=known["concept"],
         parents=options["parents"],
         levels=options["levels"],
         progress=lambda rows: job.progress("link", rows, intentions.rows),
     )
+    made = _abstracted(tables, known, linked.tables["mentions"])
     notes = {
         "isa": job.isa["path"] if job.isa else "wordnet",
         "isa_rows": {"read": table.rows + table.rejected, "kept": table.rows, "rejected": table.rejected},
+        "abstracted": made.left_out,
     }
     read = intentions.rows + table.rows + table.rejected
-    return job.kb.write_stage(
-        "link", key, linked.tables, read=read, kept=table.rows, kept_in=["intentions"], notes=notes
-    )
+    written = {**linked.tables, "kinds": known, "abstractions": made.table}
+    return job.kb.write_stage("link", key, written, read=read, kept=table.rows, kept_in=["intentions"], notes=notes)
+
+
+def _abstracted(tables: Mapping[str, daft.DataFrame], kinds: pa.Table, mentions: pa.Table) -> Abstracted:
+    from mindkg.abstractions import ASSERTED, PAIRS, abstract
+    from mindkg.engine import to_arrow
+
+    return abstract(to_arrow(tables["assertions"], ASSERTED), to_arrow(tables["cobuys"], PAIRS), kinds, mentions)
 
 
 def _steps(report: Callable[[int], None]) -> Callable[[int], None]:

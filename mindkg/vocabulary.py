@@ -27,6 +27,7 @@ KINDS: Final = (
     "concept",
     "hypernymy",
     "ancestry",
+    "abstraction",
 )
 """The kinds of data nodes; ``DATA + kind + "/"`` is their namespace and ``kind:`` their prefix."""
 

@@ -81,6 +81,8 @@ def graph_rows(seed: int = 0, n: int = 20, nasty: bool = True) -> dict[str, Rows
     intentions = [i for i in intentions if i["intention_id"] in named]
     concepts, hypernyms, ancestors = _concepts(r, label, n)
     mentions, senses = _mentions(r, label, intentions, concepts)
+    # a generator of its own: what is above stays what it was
+    kinds = _kinds(random.Random(f"kinds {seed}"), products, concepts)
     return {
         "products": products,
         "cobuys": cobuys,
@@ -92,6 +94,8 @@ def graph_rows(seed: int = 0, n: int = 20, nasty: bool = True) -> dict[str, Rows
         "concepts": concepts,
         "hypernyms": hypernyms,
         "ancestors": ancestors,
+        "kinds": kinds,
+        "abstractions": _abstractions(cobuys, assertions, kinds, mentions),
         "runs": [run for run in runs if run["run_id"] in {e["run_id"] for e in evidence}],
     }
 
@@ -211,6 +215,46 @@ def _above(parents: dict[str, list[str]], concept: str) -> dict[str, int]:
         found.update(dict.fromkeys(fresh, distance))
         level, distance = [p for c in fresh for p in parents[c]], distance + 1
     return found
+
+
+def _kinds(r: random.Random, products: Rows, concepts: Rows) -> Rows:
+    few = r.sample(concepts, min(len(concepts), 3))
+    return [
+        {
+            "product_id": product["product_id"],
+            "concept": (kind := r.choice(few)["concept"]),
+            "surface": kind.lower(),
+            "source": r.choice(("title", "category")),
+        }
+        for product in products
+        if r.random() < 0.8
+    ]
+
+
+def _abstractions(cobuys: Rows, assertions: Rows, kinds: Rows, mentions: Rows) -> Rows:
+    kind = {row["product_id"]: row["concept"] for row in kinds}
+    pairs = {row["cobuy_id"]: [kind.get(row["product_a"]), kind.get(row["product_b"])] for row in cobuys}
+    best = {row["intention_id"]: row["concept"] for row in mentions if row["rank"] == 1}
+    groups: dict[tuple[str, str, str, str], Rows] = {}
+    for row in assertions:
+        both, concept = pairs[row["cobuy_id"]], best.get(row["intention_id"])
+        if None not in both and concept:
+            one, other = sorted(str(label) for label in both)
+            groups.setdefault((one, other, row["relation"], concept), []).append(row)
+    return [
+        {
+            "abstraction_id": identity.key(*group),
+            **dict(zip(("kind_a", "kind_b", "relation", "concept"), group, strict=True)),
+            "support": len(rows),
+            "pairs": len({row["cobuy_id"] for row in rows}),
+            "plausibility": sum(known) / len(known) if (known := _known(rows)) else None,
+        }
+        for group, rows in groups.items()
+    ]
+
+
+def _known(rows: Rows) -> list[float]:
+    return [row["plausibility"] for row in rows if row["plausibility"] is not None]
 
 
 def _mentions(r: random.Random, label: Any, intentions: Rows, concepts: Rows) -> tuple[Rows, Rows]:

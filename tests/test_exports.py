@@ -55,7 +55,7 @@ def test_files_of_the_property_graph_hold_every_row(folder: Path, tmp_path: Path
 
 def test_every_relation_has_its_own_type() -> None:
     types = [type_.type for type_ in relationship_types()]
-    assert len(types) == len(set(types)) == len(relations()) + 4
+    assert len(types) == len(set(types)) == len(relations()) + 7
 
 
 def test_evidence_of_no_assertion_is_an_error(tmp_path: Path) -> None:
@@ -144,7 +144,8 @@ def _allowed(text: str) -> str:
 
 def test_networkx_has_the_properties_and_no_node_of_its_own(folder: Path) -> None:
     graph, data = to_networkx(folder), read_graph(folder)
-    assert graph.number_of_nodes() == sum(len(data[t]) for t in ("products", "cobuys", "intentions", "concepts"))
+    nodes = ("products", "cobuys", "intentions", "concepts", "abstractions")
+    assert graph.number_of_nodes() == sum(len(data[table]) for table in nodes)
     assert all("labels" in attributes for _, attributes in graph.nodes(data=True))
     product = next(p for p in data["products"] if p["title"] is not None)
     assert graph.nodes[("Product", product["product_id"])]["title"] == product["title"]

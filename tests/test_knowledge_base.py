@@ -64,10 +64,14 @@ def test_networkx_has_the_nodes_and_edges_that_the_graph_counts_say(kb: Knowledg
     graph = kb.to_networkx()
     counts = {row["class"]: row["n"] for row in kb.query("graph-counts").to_pylist()}
     labels = Counter(label for label, _ in graph.nodes)
-    assert labels == {name: counts[name] for name in ("Product", "CoBuy", "Intention", "Concept")}
+    assert labels == {name: counts[name] for name in ("Product", "CoBuy", "Intention", "Concept", "Abstraction")}
     pairs = 2 * counts["CoBuy"]
-    edges = sum(counts[name] for name in ("Assertion", "Mention", "Hypernymy", "Ancestry")) + pairs
-    assert graph.number_of_edges() == edges
+    # an abstraction leads to its concept, and to its two kinds or the one that both products are
+    made = [data for (label, _), data in graph.nodes(data=True) if label == "Abstraction"]
+    kinds = Counter(data["kind_a"] == data["kind_b"] for data in made)
+    abstracted = counts["Abstraction"] + 2 * kinds[False] + kinds[True]
+    edges = sum(counts[name] for name in ("Assertion", "Mention", "Hypernymy", "Ancestry", "Kind"))
+    assert graph.number_of_edges() == edges + pairs + abstracted
 
 
 def test_every_catalogue_query_that_needs_nothing_runs_and_checks_find_nothing(kb: KnowledgeBase) -> None:

@@ -25,6 +25,7 @@ COLUMNS = {
     "intention": ("intentions", "intention_id"),
     "concept": ("concepts", "concept"),
     "assertion": ("assertions", "assertion_id"),
+    "abstraction": ("abstractions", "abstraction_id"),
     "relation": ("assertions", "relation"),
 }
 """Where the values of a parameter stand."""
@@ -118,6 +119,11 @@ def test_the_rows_are_those_of_the_tables(world: World) -> None:
         evidence = [e for e in data["evidence"] if e["assertion_id"] == assertion]
         generations = {("generation", e["generation_id"]) for e in evidence}
         assert provenance == generations | {("run", e["run_id"]) for e in evidence}
+        for abstraction in data["abstractions"][:20]:
+            values = {"abstraction": abstraction["abstraction_id"], "limit": 1000}
+            behind = rows(store, find("abstraction-assertions"), values)
+            assert len({row["assertion"] for row in behind}) == len(behind) == abstraction["support"]
+            assert len({row["cobuy"] for row in behind}) == abstraction["pairs"]
         mentioned = {m["intention_id"] for m in data["mentions"]}
         without = {r["intention"] for r in rows(store, find("intentions-without-concept"), {"limit": 1000})}
         assert without == {i["intention_id"] for i in data["intentions"]} - mentioned

@@ -14,7 +14,7 @@ import pytest
 
 from mindkg.errors import ConservationError, InputError, LockedError, StorageError
 from mindkg.knowledge_base import KnowledgeBase
-from mindkg.schema import KEYS, TABLES, empty
+from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES, empty
 from mindkg.storage import MANIFEST, KBDirectory, Manifest, StageRecord, describe_inputs, fingerprint
 
 
@@ -125,8 +125,8 @@ def test_the_lock_keeps_others_out_and_dies_with_its_process(tmp_path: Path) -> 
         ("", "cannot be read"),
         ("{", "cannot be read"),
         ('{"schema_version": 99}', "schema version 99"),
-        ('{"schema_version": 1}', "lacks 'tables'"),
-        ('{"schema_version": 1, "tables": {"x": {"rows": 1}}, "stages": {}}', "lacks"),
+        (f'{{"schema_version": {SCHEMA_VERSION}}}', "lacks 'tables'"),
+        (f'{{"schema_version": {SCHEMA_VERSION}, "tables": {{"x": {{"rows": 1}}}}, "stages": {{}}}}', "lacks"),
         ("[]", "schema version None"),
     ],
 )
@@ -169,5 +169,5 @@ def test_a_file_seen_before_is_hashed_again_only_when_it_changed(tmp_path: Path)
 def test_the_manifest_is_plain_json_with_a_row_count_for_each_table(tmp_path: Path) -> None:
     publish(tmp_path / "kb", "shoe", "cable")
     raw = json.loads((tmp_path / "kb" / MANIFEST).read_text())
-    assert raw["schema_version"] == 1
+    assert raw["schema_version"] == SCHEMA_VERSION
     assert raw["tables"]["concepts"]["rows"] == 2

@@ -66,6 +66,18 @@ NODES: Final = (
     _node("CoBuy", "cobuys", ("id", "cobuy_id", _TEXT), ("support", "support", _INT)),
     _node("Intention", "intentions", ("id", "intention_id", _TEXT), ("text", "text", _TEXT)),
     _node("Concept", "concepts", ("id", "concept", _TEXT), ("label", "concept", _TEXT), ("vague", "vague", _BOOL)),
+    _node(
+        "Abstraction",
+        "abstractions",
+        ("id", "abstraction_id", _TEXT),
+        ("kind_a", "kind_a", _TEXT),
+        ("kind_b", "kind_b", _TEXT),
+        ("relation", "relation", _TEXT),
+        ("concept", "concept", _TEXT),
+        ("support", "support", _INT),
+        ("pairs", "pairs", _INT),
+        ("plausibility", "plausibility", _FLOAT),
+    ),
 )
 """The labels of the graph."""
 
@@ -73,6 +85,9 @@ HAS_PRODUCT: Final = _relationship("HAS_PRODUCT", "CoBuy", "Product")
 HAS_CONCEPT: Final = _relationship("HAS_CONCEPT", "Intention", "Concept", rep=_FLOAT, surface=_TEXT, rank=_INT)
 BROADER: Final = _relationship("BROADER", "Concept", "Concept", count=_INT, p=_FLOAT)
 HAS_ANCESTOR: Final = _relationship("HAS_ANCESTOR", "Concept", "Concept", distance=_INT)
+HAS_KIND: Final = _relationship("HAS_KIND", "Product", "Concept")
+OF_KIND: Final = _relationship("OF_KIND", "Abstraction", "Concept")
+OF_CONCEPT: Final = _relationship("OF_CONCEPT", "Abstraction", "Concept")
 
 
 @cache
@@ -98,7 +113,7 @@ def assertion_types() -> dict[str, RelationshipTable]:
 
 def relationship_types() -> tuple[RelationshipTable, ...]:
     """Return every relationship type of the graph, the assertions' first."""
-    return (*assertion_types().values(), HAS_PRODUCT, HAS_CONCEPT, BROADER, HAS_ANCESTOR)
+    return (*assertion_types().values(), HAS_PRODUCT, HAS_CONCEPT, BROADER, HAS_ANCESTOR, HAS_KIND, OF_KIND, OF_CONCEPT)
 
 
 def node_tables(folder: Path) -> Iterator[tuple[NodeTable, pa.Table]]:
@@ -120,9 +135,20 @@ def relationship_tables(folder: Path) -> Iterator[tuple[RelationshipTable, pa.Ta
         (HAS_CONCEPT, "mentions", ["intention_id", "concept", "rep", "surface", "rank"]),
         (BROADER, "hypernyms", ["concept", "hypernym", "count", "p"]),
         (HAS_ANCESTOR, "ancestors", ["concept", "ancestor", "distance"]),
+        (HAS_KIND, "kinds", ["product_id", "concept"]),
+        (OF_CONCEPT, "abstractions", ["abstraction_id", "concept"]),
     ):
         rows = pq.read_table(folder / f"{source}.parquet", columns=columns)
         yield type_, pa.table([rows[name] for name in columns], schema=type_.schema)
+    yield OF_KIND, _of_kinds(folder)
+
+
+def _of_kinds(folder: Path) -> pa.Table:
+    """Return the kinds of each abstraction, one where both are the same."""
+    rows = pq.read_table(folder / "abstractions.parquet", columns=["abstraction_id", "kind_a", "kind_b"])
+    two = rows.filter(pc.not_equal(rows["kind_a"], rows["kind_b"]))
+    parts = [rows.select(["abstraction_id", "kind_a"]), two.select(["abstraction_id", "kind_b"])]
+    return pa.concat_tables([part.rename_columns(["start", "end"]) for part in parts]).cast(OF_KIND.schema)
 
 
 def write_property_graph(folder: Path, out: Path) -> dict[str, int]:
@@ -155,6 +181,8 @@ def expected_counts(folder: Path) -> dict[str, int]:
         "Mention": "mentions",
         "Hypernymy": "hypernyms",
         "Ancestry": "ancestors",
+        "Kind": "kinds",
+        "Abstraction": "abstractions",
     }
     return {name: pq.read_metadata(folder / f"{table}.parquet").num_rows for name, table in rows.items()}
 

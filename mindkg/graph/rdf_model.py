@@ -115,6 +115,7 @@ NODES: Final = (
             _property("schema:category", "category", PATH),
             _property("schema:image", "image", TEXT),
         ),
+        (Link("kinds", "product_id", "mind:kind", "concept", "concept"),),
     ),
     Node(
         "cobuy",
@@ -231,6 +232,21 @@ NODES: Final = (
             _property("mind:distance", "distance", INTEGER),
         ),
     ),
+    Node(
+        "abstraction",
+        "abstractions",
+        ("abstraction_id",),
+        ("mind:Abstraction",),
+        (
+            _property("mind:kindA", "kind_a", "concept"),
+            _property("mind:kindB", "kind_b", "concept"),
+            _property("mind:abstractRelation", "relation", RELATION),
+            _property("mind:abstractConcept", "concept", "concept"),
+            _property("mind:assertions", "support", INTEGER),
+            _property("mind:pairs", "pairs", INTEGER),
+            _property("mind:meanPlausibility", "plausibility", DOUBLE),
+        ),
+    ),
 )
 """Every kind of node, in the order in which the writers give them."""
 
@@ -248,6 +264,8 @@ TABLES_ONLY: Final = frozenset(
         ("mentions", "typicality"),
         ("mentions", "p_instance"),
         ("mentions", "rep"),
+        ("kinds", "surface"),
+        ("kinds", "source"),
     }
 )
 """The columns that are not in the RDF, or not from this table: docs/adr/0003-what-the-rdf-leaves-to-the-tables.md."""

@@ -17,10 +17,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from mindkg import identity
+from mindkg.abstractions import ASSERTED, PAIRS, abstract
 from mindkg.engine import read_parquet
 from mindkg.schema import TABLES
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when the selection changes, so that what was made from an older one is made anew."""
 
 GRAPH_TABLES: Final = (
@@ -34,6 +35,8 @@ GRAPH_TABLES: Final = (
     "concepts",
     "hypernyms",
     "ancestors",
+    "kinds",
+    "abstractions",
     "runs",
 )
 
@@ -71,8 +74,9 @@ def select_graph(tables: Mapping[str, Path], folder: Path, *, include_filtered: 
     """Write the graph folder ``folder`` and return the rows of each of its tables.
 
     ``tables`` gives the folder of Parquet files of each table of the KB, sorted by key. The graph holds all products
-    and co-buys; the assertions that the filter did not refuse (all with ``include_filtered``); the intentions,
-    mentions, concepts (with all that is above them) and runs that those reach.
+    and co-buys with the products' kinds; the assertions that the filter did not refuse (all with ``include_filtered``)
+    and what they say of kinds; the intentions, mentions, concepts (with all that is above them) and runs that those
+    reach.
     """
     folder.mkdir(parents=True, exist_ok=True)
     source = {name: ds.dataset(path, format="parquet") for name, path in tables.items()}
@@ -92,7 +96,10 @@ def select_graph(tables: Mapping[str, Path], folder: Path, *, include_filtered: 
     rows["mentions"] = _write(_named(mentions, said), folder, "mentions")
     rows["senses"] = _write(iter(senses(pa.concat_tables(said)).to_batches()), folder, "senses")
 
-    mentioned = _values(folder, "mentions", "concept")
+    rows["kinds"] = _copy(source["kinds"], folder, "kinds")
+    rows["abstractions"] = _write(_abstractions(folder), folder, "abstractions")
+
+    mentioned = pc.unique(pa.concat_arrays([_values(folder, name, "concept") for name in ("mentions", "kinds")]))
     above = source["ancestors"].to_table(columns=["ancestor"], filter=_reached("concept", mentioned))["ancestor"]
     reached = pc.unique(pa.concat_arrays([mentioned, above.combine_chunks()]))
     for name in ("concepts", "hypernyms", "ancestors"):
@@ -135,6 +142,22 @@ def _evidence(tables: Mapping[str, Path], assertions: Path) -> Iterator[pa.Recor
     joined = evidence.join(runs, on="generation_id").sort(["assertion_id", "generation_id"])
     for batch in joined.select(*EVIDENCE.names).to_arrow_iter():
         yield batch.cast(EVIDENCE)
+
+
+def _abstractions(folder: Path) -> Iterator[pa.RecordBatch]:
+    """Yield what the selected assertions say of kinds and concepts: of those alone that the graph holds."""
+    asserted = pq.read_table(folder / "assertions.parquet", columns=ASSERTED.names)
+    here = pa.nulls(len(asserted), pa.bool_())  # what is here was selected, whatever the filter said
+    asserted = asserted.set_column(ASSERTED.get_field_index("accepted"), ASSERTED.field("accepted"), here)
+    cobuys, kinds, mentions = (
+        pq.read_table(folder / f"{name}.parquet", columns=columns)
+        for name, columns in (
+            ("cobuys", PAIRS.names),
+            ("kinds", ["product_id", "concept"]),
+            ("mentions", ["intention_id", "concept", "rank"]),
+        )
+    )
+    yield from abstract(asserted, cobuys, kinds, mentions).table.to_batches()
 
 
 def _write(batches: Iterator[pa.RecordBatch], folder: Path, name: str) -> int:

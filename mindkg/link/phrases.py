@@ -67,6 +67,11 @@ class Chunker:
             found.append(Phrase(starts[begin:end], ends[begin:end], words[begin:end], kept))
         return found
 
+    def tagged(self, text: str) -> tuple[list[str], str]:
+        """Return the tokens of ``text`` in lower case, and a tag for each."""
+        *_, words = self.tokens(text)
+        return words, self._tags(words)
+
     def noun_lemma(self, word: str) -> str:
         """Return the singular of the lower-case noun ``word``."""
         return self._words.noun_lemma(word)

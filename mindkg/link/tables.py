@@ -68,6 +68,7 @@ def link_tables(
     levels: int = 3,
     least: int = 1,
     steps: Steps = ALL,
+    kinds: pa.ChunkedArray | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Linked:
     """Return the tables of this stage for ``intentions`` (intention_id, text; relation and titles if known).
@@ -75,6 +76,7 @@ def link_tables(
     ``relation`` is that of an assertion behind the intention, ``titles`` those of its products and their categories in
     one string. ``top_k`` concepts an intention, ``vague`` in place of the project's list of concepts that say nothing;
     a concept gets its ``parents`` likeliest hypernyms counted ``least`` times or more, ``levels`` steps up.
+    The concepts ``kinds`` of products stand in the hierarchy as those of mentions do.
     ``progress`` is called with the number of intentions done since the call before. Raises InputError for a number
     below its least.
     """
@@ -98,13 +100,14 @@ def link_tables(
     linked = pa.table([keys, *(found[name] for name in TABLES["mentions"].names[1:])], schema=TABLES["mentions"])
     if progress:
         progress(table.num_rows - half)
-    edges = hierarchy.hypernyms(pc.unique(linked["concept"]), isa, labels, parents=parents, levels=levels, least=least)
+    named = linked["concept"] if kinds is None else pa.chunked_array([*linked["concept"].chunks, *kinds.chunks])
+    edges = hierarchy.hypernyms(pc.unique(named), isa, labels, parents=parents, levels=levels, least=least)
     heads = pc.struct_field(parsed, "heads")
     return Linked(
         {
             "intentions": pa.table([table["intention_id"], table["text"], heads], schema=TABLES["intentions"]),
             "mentions": linked.sort_by([("intention_id", "ascending"), ("concept", "ascending")]),
-            "concepts": _concepts(linked, edges, isa, labels),
+            "concepts": _concepts(named, edges, isa, labels),
             "hypernyms": edges,
             "ancestors": hierarchy.ancestors(edges),
             "rejects": _rejects(isa),
@@ -205,8 +208,8 @@ def _all_mentions(texts: Texts, isa: IsaTable, vague: Collection[str], top_k: in
     return pa.concat_tables(parts)
 
 
-def _concepts(mentions: pa.Table, edges: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
-    chunks = [*mentions["concept"].chunks, *edges["concept"].chunks, *edges["hypernym"].chunks]
+def _concepts(named: pa.ChunkedArray, edges: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:
+    chunks = [*named.chunks, *edges["concept"].chunks, *edges["hypernym"].chunks]
     labels = pc.unique(pa.chunked_array(chunks, pa.string())).sort()
     totals = isa.concept_totals(labels)
     sums = totals["total"].take(pc.index_in(labels, totals["concept"].combine_chunks()))

@@ -45,7 +45,7 @@ def table(path: Path) -> Iterator[list[str]]:
 
 @cache
 def stops(kind: str) -> frozenset[str]:
-    """Return the words of stops.tsv of ``kind`` (head or modifier)."""
+    """Return the words of stops.tsv of ``kind`` (head, end, modifier or title)."""
     return frozenset(word for word, of, _ in table(_HERE / "stops.tsv") if of == kind)
 
 
