@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 export DAFT_ANALYTICS_ENABLED = 0
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench figures clean
 help:  ## say what each verb does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -33,6 +33,9 @@ lint: $(VENV)/installed-dev  ## ruff, mypy and the import layers
 
 bench: $(VENV)/installed-dev  ## rates, memory and ratios to the baselines (FRACTION=0.1 for a tenth of MIND's size)
 	$(BIN)/python -m benchmarks --fraction $(or $(FRACTION),0.02)
+
+figures: $(VENV)/installed-dev  ## the figures of docs/hypernyms.md, from the bundled sample
+	PATH="$(abspath $(BIN)):$$PATH" sh docs/figures/make.sh
 
 clean:  ## remove what demo, test and bench made
 	rm -rf $(VENV) build dist demo-kb kb kb.ttl .pytest_cache .mypy_cache .ruff_cache

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mindkg.errors import MindKGError
 
 if TYPE_CHECKING:
+    from mindkg.analysis.report import hypernym_report
     from mindkg.knowledge_base import KnowledgeBase
     from mindkg.link.isa import open_isa
     from mindkg.link.tables import link_texts
@@ -24,6 +25,7 @@ __all__ = [
     "MindKGError",
     "build",
     "catalogue",
+    "hypernym_report",
     "ingest",
     "link_texts",
     "open_isa",
@@ -35,6 +37,7 @@ _HOMES = {
     "KnowledgeBase": "mindkg.knowledge_base",
     "build": "mindkg.pipeline",
     "catalogue": "mindkg.queries",
+    "hypernym_report": "mindkg.analysis.report",
     "ingest": "mindkg.pipeline",
     "link_texts": "mindkg.link.tables",
     "open_isa": "mindkg.link.isa",

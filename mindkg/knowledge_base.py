@@ -6,12 +6,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 
 import pyarrow as pa
 
-from mindkg import __version__, stages
+from mindkg import stages
 from mindkg.errors import InputError, StoreError
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
 from mindkg.storage import KBDirectory, Manifest, discard, fingerprint
@@ -435,7 +436,7 @@ class KnowledgeBase:
         from mindkg.stores.base import ENGINES, shape
 
         parts = shape(engine) if engine in ENGINES else []
-        variant = fingerprint(__version__, selection.VERSION, include_filtered, *parts)[:6]
+        variant = fingerprint(version("mindkg"), selection.VERSION, include_filtered, *parts)[:6]
         return self._directory.store_folder(engine, f"{self.manifest.fingerprint}-{variant}")
 
 

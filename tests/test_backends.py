@@ -23,6 +23,8 @@ from mindkg.distill.backends.replay import ReplayBackend
 from mindkg.distill.backends.spread import SpreadBackend
 from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
 
+pytestmark = pytest.mark.xdist_group("ray")  # one Ray at a time
+
 
 def request(number: int, *pictures: Picture) -> Request:
     prompt, subject = Prompt("features", "1", "You shop.", f"What is {number}?"), Subject(product_id=f"P{number}")

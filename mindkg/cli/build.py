@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, use_runner
+from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
 from mindkg.cli.output import Format, console, say, stages, write_rows
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def build(
     ] = None,
     runner: Runner = "native",
     ray_address: RayAddress = None,
+    work_dir: WorkDir = None,
 ) -> None:
     """Build a KB from what a model said about pairs of products: the main job.
 
@@ -72,6 +73,7 @@ def build(
 
     for engine in load or ():
         engine_class(engine)
+    use_work_dir(work_dir)
     use_runner(runner, ray_address)
     with stages() as progress:
         built = pipeline.build(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, use_runner
+from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
 from mindkg.cli.build import report_build
 from mindkg.cli.output import Format, say, stages, write_rows
 
@@ -55,6 +55,7 @@ def ingest(
     seed: Annotated[int, typer.Option(help="Which products are drawn.")] = 0,
     runner: Runner = "native",
     ray_address: RayAddress = None,
+    work_dir: WorkDir = None,
 ) -> None:
     """Make products and co-buys of Amazon Review files of 2014, 2018 or 2023: the beginning of a KB.
 
@@ -62,6 +63,7 @@ def ingest(
     """
     from mindkg import pipeline
 
+    use_work_dir(work_dir)
     use_runner(runner, ray_address)
     with stages() as progress:
         built = pipeline.ingest(
@@ -174,8 +176,10 @@ def distill(
     ] = None,
     runner: Runner = "native",
     ray_address: RayAddress = None,
+    work_dir: WorkDir = None,
     workers: Annotated[
-        int | None, typer.Option(help="Workers of the cluster that ask (default: one a node).", show_default=False)
+        int | None,
+        typer.Option(help="Workers of the cluster that ask (default: one a machine, or a GPU).", show_default=False),
     ] = None,
     format: Rows = Format.table,
 ) -> None:
@@ -186,9 +190,10 @@ def distill(
     """
     from mindkg import distillation
 
+    use_work_dir(work_dir)
     use_runner(runner, ray_address)
-    chosen = [name for name, value in (("--calibrate", calibrate), ("--forget", forget), ("--dry-run", dry_run),
-                                       ("--write-batch", write_batch), ("--read-batch", read_batch)) if value]  # fmt: skip
+    ways = {"calibrate": calibrate, "forget": forget, "dry-run": dry_run, "write-batch": write_batch}
+    chosen = [f"--{name}" for name, value in {**ways, "read-batch": read_batch}.items() if value]
     if len(chosen) > 1:
         raise typer.BadParameter(f"say one of {' and '.join(chosen)}")
     if calibrate:
