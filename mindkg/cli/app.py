@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mindkg import __version__
-from mindkg.cli import build, distill, graph, hypernyms, query, serve, text
+from mindkg.cli import build, concepts, distill, graph, hypernyms, query, serve, text
 
 app = typer.Typer(
     name="mindkg",
@@ -34,5 +34,5 @@ def options(
     """Build, query and export a knowledge graph of why people buy things together."""
 
 
-for group in (build, distill, query, graph, serve, hypernyms, text):
+for group in (build, distill, query, graph, serve, concepts, hypernyms, text):
     group.register(app)

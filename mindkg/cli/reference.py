@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import typer
 from typer.main import get_command
@@ -20,12 +21,21 @@ def reference() -> str:
         "Results go to stdout, everything else to stderr. Exit codes: 0 done; 1 a mistake or mishap, one line with a",
         "hint on stderr; 2 wrong usage.",
     ]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in _verbs(group):
         lines += ["", f"## mindkg {name}", "", *_paragraphs(command.help or "")]
         rows = list(_rows(command))
         lines += ["", "| argument or option | meaning |", "|---|---|", *rows] if rows else []
         lines += ["", command.epilog] if command.epilog else []
     return "\n".join(lines) + "\n"
+
+
+def _verbs(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each verb with its whole name, those of a group after one another."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _paragraphs(text: str) -> list[str]:
