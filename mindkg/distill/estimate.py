@@ -68,7 +68,7 @@ def dry_run(tables: Tables, settings: Settings, *, root: Path, ledger: Ledger, s
         if ready:
             done = run_pass(stage, tables, settings, root=root, ledger=ledger, staging=staging, backend=None)
             before[stage] = _counted(done, ledger)
-            tables, ready = with_rows(tables, done), not done.counts.missing
+            tables, ready = with_rows(tables, done), not (done.counts.missing or done.counts.failed)
         else:
             first = _first(stage, tables, settings, root, staging)
             before[stage] = _estimated(stage, tables, settings, first, before)
