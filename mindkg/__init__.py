@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mindkg.analysis.report import hypernym_report
     from mindkg.knowledge_base import KnowledgeBase
     from mindkg.link.isa import open_isa
+    from mindkg.link.lookup import lookup_concepts
     from mindkg.link.tables import link_texts
     from mindkg.parse import parse_intention, parse_verdict
     from mindkg.pipeline import build, ingest
@@ -28,6 +29,7 @@ __all__ = [
     "hypernym_report",
     "ingest",
     "link_texts",
+    "lookup_concepts",
     "open_isa",
     "parse_intention",
     "parse_verdict",
@@ -40,6 +42,7 @@ _HOMES = {
     "hypernym_report": "mindkg.analysis.report",
     "ingest": "mindkg.pipeline",
     "link_texts": "mindkg.link.tables",
+    "lookup_concepts": "mindkg.link.lookup",
     "open_isa": "mindkg.link.isa",
     "parse_intention": "mindkg.parse",
     "parse_verdict": "mindkg.parse",

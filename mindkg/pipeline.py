@@ -39,13 +39,14 @@ class Built:
     """What a build did: the KB's manifest, the stages that ran, and whether a version was published.
 
     Nothing runs where nothing has changed; going back to options that the KB was built with before publishes again
-    what was there.
+    what was there. ``replaced`` are the source files that the version before was made of and this one is not.
     """
 
     path: Path
     manifest: Manifest
     ran: tuple[str, ...]
     published: bool
+    replaced: tuple[str, ...] = ()
 
 
 def build(
@@ -228,7 +229,9 @@ def run_locked(
         inputs = [i for i in known if i["role"] != "isa"]
     _check(options)
     table = _describe_isa(options["isa"], known)
-    return _run(Job(kb, before, source, options, inputs, table, progress or (lambda stage, rows, total: None)))
+    built = _run(Job(kb, before, source, options, inputs, table, progress or (lambda stage, rows, total: None)))
+    left = {i["sha256"] for i in inputs}
+    return replace(built, replaced=tuple(i["path"] for i in known if i["role"] != "isa" and i["sha256"] not in left))
 
 
 def _check(options: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from mindkg.cli.app import app
+from mindkg.cli import cold
 from mindkg.errors import MindKGError
 
 
@@ -16,7 +16,10 @@ def main() -> None:
     """Run the command line: exit 0 when done, 1 with one line on stderr for a user's mistake, 2 for wrong usage."""
     signal.signal(signal.SIGINT, _interrupted)
     try:
-        app()
+        if not cold.answer(sys.argv[1:]):  # Typer alone takes longer than this one verb may
+            from mindkg.cli.app import app
+
+            app()
     except MindKGError as error:
         print(f"mindkg: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -104,6 +104,8 @@ def report_build(built: Built) -> None:
     facts = kb.info()
     for line in _stage_lines(facts):
         say(line)
+    if built.replaced:
+        say(f"no longer part of the KB: {', '.join(built.replaced)}")
     conflicts = facts["stages"]["sources"].get("title_conflicts")
     if conflicts:
         say(f"sources: {conflicts:,} products have several titles; the most frequent one stands")

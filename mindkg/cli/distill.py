@@ -85,6 +85,7 @@ def ingest(
     notes = built.manifest.stages["sources"].notes
     counted = {name: n for name, n in notes.items() if isinstance(n, int) and n}
     say("; ".join(f"{name.replace('_', ' ')}: {n:,}" for name, n in counted.items()))
+    say(f"next: mindkg images {output}, then mindkg distill {output} --backend URL")
 
 
 def images(
