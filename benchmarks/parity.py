@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from benchmarks.generate import TEXTS, inputs
 from benchmarks.queries import busiest
 
@@ -28,9 +30,14 @@ _TABLES: Final = {
     "intention": ("intentions", "intention_id"),
     "concept": ("concepts", "concept"),
     "assertion": ("assertions", "assertion_id"),
+    "abstraction": ("abstractions", "abstraction_id"),
     "relation": ("assertions", "relation"),
 }
 """Where the values of a parameter stand in the graph folder."""
+
+
+def _drawn(values: pa.ChunkedArray, r: random.Random) -> str:
+    return str(values[r.randrange(len(values))]) if len(values) else "none"
 
 
 def same_rows(folder: Path, stores: Mapping[str, Any], known: dict[str, str], seed: int = 0) -> list[str]:
@@ -48,7 +55,7 @@ def same_rows(folder: Path, stores: Mapping[str, Any], known: dict[str, str], se
         r = random.Random(f"{query.name} {seed}")
         for turn in range(1 + DRAWN if query.parameters else 1):
             values = {
-                p.name: known[p.name] if not turn else ids[p.name][r.randrange(len(ids[p.name]))].as_py()
+                p.name: known[p.name] if not turn else _drawn(ids[p.name], r)
                 for p in query.parameters
                 if p.name != "limit" and (p.required or turn)
             }

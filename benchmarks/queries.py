@@ -64,8 +64,15 @@ def busiest(folder: Path) -> dict[str, str]:
         "assertion": evidence["assertion_id"][0].as_py(),
         "generation": evidence["generation_id"][0].as_py(),
         "run": evidence["run_id"][0].as_py(),
+        "abstraction": _first(folder, "abstractions", "abstraction_id"),
         "relation": "usedFor",
     }
+
+
+def _first(folder: Path, table: str, column: str) -> str:
+    """Return the first value of a column, "none" where the table has no row."""
+    values = pq.read_table(folder / f"{table}.parquet", columns=[column])[column]
+    return str(values[0]) if len(values) else "none"
 
 
 def _most(column: pa.ChunkedArray) -> str:

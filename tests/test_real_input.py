@@ -65,6 +65,7 @@ def arguments(kb: KnowledgeBase) -> dict[str, str]:
         "cobuy": assertion["cobuy_id"],
         "assertion": assertion["assertion_id"],
         "intention": assertion["intention_id"],
+        "abstraction": kb.table("abstractions")["abstraction_id"][0].as_py(),
         "concept": concepts[assertion["intention_id"]],
         "relation": assertion["relation"],
     }

@@ -21,16 +21,13 @@ import pyarrow.parquet as pq
 from mindkg.errors import ConservationError
 from mindkg.graph.output import writing_folder
 from mindkg.graph.property_graph import (
-    BROADER,
-    HAS_ANCESTOR,
-    HAS_CONCEPT,
-    HAS_PRODUCT,
     NODES,
     NodeTable,
     RelationshipTable,
     assertion_types,
     node_tables,
     relationship_tables,
+    relationship_types,
 )
 from mindkg.graph.selection import GRAPH_TABLES
 from mindkg.resources import data_folder
@@ -43,7 +40,6 @@ MARK: Final = "mindkg_load"
 
 _STATE: Final = "MindKG"
 _ASSERTIONS: Final = "assertions"
-_RELATIONSHIPS: Final = (_ASSERTIONS, *(type_.type for type_ in (HAS_PRODUCT, HAS_CONCEPT, BROADER, HAS_ANCESTOR)))
 _TYPES: Final[Mapping[pa.DataType, str]] = {
     pa.int64(): ":long",
     pa.float64(): ":double",
@@ -123,7 +119,13 @@ def arguments(form: str, delimiter: str, longest: int = 0) -> list[str]:
     else:
         options.append("--input-type=parquet")
     options += [f"--nodes={label}={label}.{form}" for label in (*(node.label for node in NODES), _STATE)]
-    return [*options, *(f"--relationships={name}.{form}" for name in _RELATIONSHIPS)]
+    return [*options, *(f"--relationships={name}.{form}" for name in _relationships())]
+
+
+def _relationships() -> list[str]:
+    """Return the names of the files of relationships: one for all assertions, one for each other type."""
+    asserted = {type_.type for type_ in assertion_types().values()}
+    return [_ASSERTIONS, *(type_.type for type_ in relationship_types() if type_.type not in asserted)]
 
 
 def array_delimiter(folder: Path) -> str:

@@ -87,7 +87,7 @@ class OpenAIBackend:
             try:
                 self._logprobs = self._run(self._client.chat(json.dumps(body).encode())).first is not None
             except RequestError as error:
-                if error.status not in (400, 422):
+                if error.status not in (200, 400, 422):
                     raise
                 self._logprobs = False
         return self._logprobs

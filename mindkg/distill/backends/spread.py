@@ -87,7 +87,7 @@ class SpreadBackend:
         import ray
 
         while len(self._workers) < self._number:
-            kind = ray.remote(num_cpus=0, num_gpus=self._gpus, scheduling_strategy="SPREAD")(Asker)
+            kind = ray.remote(num_cpus=0, num_gpus=self._gpus, scheduling_strategy="SPREAD")(_Asker)
             self._workers.append(kind.remote(*self._opens))
         return min(self._workers, key=busy.count)
 
@@ -116,7 +116,7 @@ class WrittenLedger(Ledger):
         """Do nothing."""
 
 
-class Asker:
+class _Asker:
     """A worker's side: a backend and a ledger, opened when the first chunk comes, so that an error is the chunk's."""
 
     def __init__(self, address: str, model: str, revision: str, options: Mapping[str, Any], folder: Path) -> None:
