@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -64,28 +65,27 @@ def distill(
     from mindkg.distill.passes import run_passes
 
     directory, tell = KBDirectory(kb), say or (lambda line: None)
-    report = progress or (lambda stage, rows, total: None)
     directory.open_manifest()
     opened = open_backend(backend, model, revision, **(options or {})) if isinstance(backend, str) else backend
     try:
-        settings = settings_for(opened.model, opened.revision, passes, relations, **asked)
+        settings = _settings(opened.model, opened.revision, passes, relations, **asked)
         with directory.writing(), directory.scratch() as staging:
             with ledger(directory) as known:
                 settings = _mode(settings, opened, known, tell)
             asking, answers = _asking(opened, backend, directory, workers, options or {})
-            made = run_passes(
-                tables_to_ask(directory),
-                settings,
-                root=directory.path,
-                ledger=answers,
-                staging=staging,
-                backend=asking,
-                max_error_rate=max_error_rate,
-                progress=report,
-            )
-            asking.close()
-            answers.compact()
-            answers.close()
+            with answers:
+                with closing(asking):  # what workers still write to is not compacted
+                    made = run_passes(
+                        _tables_to_ask(directory),
+                        settings,
+                        root=directory.path,
+                        ledger=answers,
+                        staging=staging,
+                        backend=asking,
+                        max_error_rate=max_error_rate,
+                        progress=progress,
+                    )
+                answers.compact()
             _check_answered(opened, made.counts, tell)
             built = run_locked(directory, {"distill": _with(settings, directory)}, progress=progress)
             return Distillation(settings, made.counts, built)
@@ -130,12 +130,11 @@ def _asking(
     from mindkg.distill.ledger import Ledger
     from mindkg.engine import runner
 
-    folder = kb.work / "ledger"
     if runner() == "native" or not isinstance(address, str):
-        return opened, Ledger(folder)
+        return opened, Ledger(kb.ledger)
     concurrency = options.get("concurrency", 16)
-    many = SpreadBackend(opened, address, folder, workers=workers, concurrency=concurrency, options=options)
-    return many, WrittenLedger(folder)
+    many = SpreadBackend(opened, address, kb.ledger, workers=workers, concurrency=concurrency, options=options)
+    return many, WrittenLedger(kb.ledger)
 
 
 def write_batch(
@@ -157,7 +156,7 @@ def write_batch(
 
     directory = KBDirectory(kb)
     directory.open_manifest()
-    settings = settings_for(model or "", revision, passes, relations, **asked)
+    settings = _settings(model or "", revision, passes, relations, **asked)
     with (
         BatchWriter(file, model, revision) as writer,
         directory.writing(),
@@ -165,7 +164,7 @@ def write_batch(
         ledger(directory) as answers,
     ):
         run_passes(
-            tables_to_ask(directory),
+            _tables_to_ask(directory),
             settings,
             root=directory.path,
             ledger=answers,
@@ -201,11 +200,11 @@ def dry_run(
         model, revision = opened.model, opened.revision
         opened.close()
     directory = KBDirectory(kb)
-    settings = settings_for(model, revision, passes, relations, **asked)
+    settings = _settings(model, revision, passes, relations, **asked)
     directory.open_manifest()
     with directory.writing(), directory.scratch() as staging, ledger(directory) as answers:
         return estimate.dry_run(
-            tables_to_ask(directory), settings, root=directory.path, ledger=answers, staging=staging
+            _tables_to_ask(directory), settings, root=directory.path, ledger=answers, staging=staging
         )
 
 
@@ -224,7 +223,7 @@ def calibrate(
 
     if not Path(labels).is_file():
         raise InputError("there is no file of labels", record=str(labels))
-    directory, report = KBDirectory(kb), progress or (lambda stage, rows, total: None)
+    directory = KBDirectory(kb)
     known = distillations(directory.open_manifest().options)
     scored = [one for one in known if "filter" in one.passes and one.filter_mode == "score"]
     if not scored:
@@ -233,10 +232,10 @@ def calibrate(
     last = replace(scored[-1], calibration=None)
     with directory.writing():
         with directory.scratch() as staging, ledger(directory) as answers:
-            tables = tables_to_ask(directory)
+            tables = _tables_to_ask(directory)
             tables["verdicts"] = tables["verdicts"].limit(0)  # all are judged anew, from the ledger
             made = run_passes(
-                tables, last, root=directory.path, ledger=answers, staging=staging, backend=None, progress=report
+                tables, last, root=directory.path, ledger=answers, staging=staging, backend=None, progress=progress
             )
             told = read_labels(Path(labels), made.tables["verdicts"], tables["generations"])
         calibration, quality = fit(told.scores, told.labels.tolist(), method)
@@ -259,22 +258,19 @@ def paid(kb: str | Path, *, price_in: float | None = None, price_out: float | No
     return summary
 
 
-def settings_for(model: str, revision: str, passes: Sequence[str], relations: Sequence[str], **asked: Any) -> Settings:
+def _settings(model: str, revision: str, passes: Sequence[str], relations: Sequence[str], **asked: Any) -> Settings:
     """Return the settings of a distillation; raises InputError for a word that is not known."""
+    in_order = dict.fromkeys([*(name for name in PASSES if name in passes), *passes])
     return Settings(
         model,
         revision,
-        passes=cast("tuple[Pass, ...]", tuple(sorted(set(passes), key=_place))),
+        passes=cast("tuple[Pass, ...]", tuple(in_order)),
         relations=asked_relations(tuple(relations)),
         **asked,
     )
 
 
-def _place(name: str) -> int:
-    return list[str](PASSES).index(name) if name in PASSES else len(PASSES)
-
-
-def tables_to_ask(kb: KBDirectory) -> dict[str, daft.DataFrame]:
+def _tables_to_ask(kb: KBDirectory) -> dict[str, daft.DataFrame]:
     """Return the tables that requests are made of: what the sources, the pictures and earlier distillations told."""
     stages = kb.open_manifest().stages
     entries = tables_of({name: stages[name] for name in ("sources", "images", "distill") if name in stages})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import InputError
-from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, tables_of
+from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, silent, tables_of
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, describe_inputs, fingerprint
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def images(
     """
     from mindkg.images import count_pictures, fetch_images
 
-    directory, report = KBDirectory(kb), progress or (lambda stage, rows, total: None)
+    directory, report = KBDirectory(kb), progress or silent
     products = scan(directory, directory.open_manifest().tables["products"])
     with directory.writing():
         total = count_pictures(products)
@@ -229,7 +229,7 @@ def run_locked(
         inputs = [i for i in known if i["role"] != "isa"]
     _check(options)
     table = _describe_isa(options["isa"], known)
-    built = _run(Job(kb, before, source, options, inputs, table, progress or (lambda stage, rows, total: None)))
+    built = _run(Job(kb, before, source, options, inputs, table, progress or silent))
     left = {i["sha256"] for i in inputs}
     return replace(built, replaced=tuple(i["path"] for i in known if i["role"] != "isa" and i["sha256"] not in left))
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 """Called with a stage, the rows it has done since the call before (-1: it was skipped), and all its rows if known."""
 
+
+def silent(stage: str, rows: int, total: int | None) -> None:
+    """Say nothing: the progress of a call that was given none."""
+
+
 Records = Mapping[str, StageRecord]
 """The stages that are done, by name."""
 
@@ -73,11 +78,8 @@ def scan(kb: KBDirectory, entry: TableEntry) -> daft.DataFrame:
 
 def tables_of(records: Records) -> dict[str, TableEntry]:
     """Return the tables that the stages of ``records`` leave: a later stage's stands for an earlier one's."""
-    return {name: entry for stage in STAGES if stage.name in records for name, entry in _tables(records[stage.name])}
-
-
-def _tables(record: StageRecord) -> list[tuple[str, TableEntry]]:
-    return list(record.tables.items())
+    done = [records[stage.name] for stage in STAGES if stage.name in records]
+    return {name: entry for record in done for name, entry in record.tables.items()}
 
 
 def _scanned(job: Job, records: Records) -> dict[str, daft.DataFrame]:
@@ -137,10 +139,9 @@ def _distill_key(job: Job, records: Records) -> str | None:
     if not job.options["distill"]:
         return None
     known = job.before.stages.get("distill") if job.before else None
-    place = job.kb.work / "ledger"
-    if known and known.kept and not place.is_dir():
+    if known and known.kept and not job.kb.ledger.is_dir():
         hint = "Put it back, or set MINDKG_WORK_DIR as it was: answers that are paid for are in it"
-        raise StorageError("the KB's ledger is gone", record=str(place), hint=hint)
+        raise StorageError("the KB's ledger is gone", record=str(job.kb.ledger), hint=hint)
     from mindkg.distill.templates import FOLDER
 
     given = [records[name].fingerprint for name in ("sources", "images") if name in records]
@@ -192,7 +193,7 @@ def ledger(kb: KBDirectory) -> AbstractContextManager[Any]:
     """Return the KB's ledger of answers that are paid for."""
     from mindkg.distill.ledger import Ledger
 
-    return Ledger(kb.work / "ledger")
+    return Ledger(kb.ledger)
 
 
 def distillations(options: Mapping[str, Any]) -> list[Settings]:

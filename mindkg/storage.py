@@ -314,6 +314,11 @@ class KBDirectory:
             write_bytes(self.path / PREVIOUS, current.read_bytes())
         write_json(current, asdict(manifest))
 
+    @property
+    def ledger(self) -> Path:
+        """Where the answers of models lie that are paid for."""
+        return self.work / "ledger"
+
     def store_folder(self, engine: str, key: str) -> Path:
         """Return where a store of ``engine`` made from fingerprint ``key`` lies."""
         return self.work / "stores" / engine / key

@@ -53,12 +53,8 @@ class ReplayBackend:
 
     def told(self) -> str:
         """Return how many of the answers were asked for."""
-        return f"{len(self._answers):,} recorded answers = {len(self._used):,} used + {self.unused:,} not asked for"
-
-    @property
-    def unused(self) -> int:
-        """How many answers no request has asked for."""
-        return len(self._answers) - len(self._used)
+        known, used = len(self._answers), len(self._used)
+        return f"{known:,} recorded answers = {used:,} used + {known - used:,} not asked for"
 
     def close(self) -> None:
         """Forget the answers."""
