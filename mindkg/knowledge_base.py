@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import version
@@ -31,20 +30,6 @@ Progress = Callable[[str], None]
 """Called with a line that says what is being done now."""
 
 DEFAULT_ENGINE: Final = "ladybug"
-EXPORTS: Final[Mapping[str, str]] = {
-    "turtle": "kb.ttl",
-    "ntriples": "kb.nt",
-    "jsonld": "kb.jsonld",
-    "graphml": "kb.graphml",
-    "csv": "csv",
-    "triples": "triples.tsv",
-    "neo4j-import": "neo4j-import",
-}
-"""The forms of ``export`` and the name that each has under ``kb/exports`` unless another is given."""
-
-_RDF: Final = ("turtle", "ntriples", "jsonld")
-_FOLDERS: Final = ("csv", "neo4j-import")
-_BASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f-\x9f<>\"{}|^`\\\ud800-\udfff]+(?<=[/#:])")
 
 
 class KnowledgeBase:
@@ -365,14 +350,19 @@ class KnowledgeBase:
         include_filtered: bool = False,
         progress: Progress | None = None,
     ) -> Path:
-        """Write the graph as ``to`` (one of ``EXPORTS``) and return the path; ``base`` is the base of data IRIs."""
-        target = Path(output) if output else self.path / "exports" / EXPORTS.get(to, "")
-        _check_export(to, base, target.name)
+        """Write the graph as ``to``, a name of ``mindkg.graph.forms.FORMS``, and return the path.
+
+        ``base`` is the base of data IRIs. Raises InputError for what the form does not take, or that is not written.
+        """
+        from mindkg.graph import forms
+
+        target = Path(output) if output else self.path / "exports" / forms.FORMS.get(to, "")
+        forms.check_form(to, base, target.name)
         folder = self.graph(include_filtered=include_filtered, progress=progress)
         _say(progress, f"writing {target}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _export(to, folder, target, base, progress)
+            forms.write_form(to, folder, target, base, progress)
         except OSError as error:
             hint = "Give another path with -o"
             raise InputError(f"cannot write: {error.strerror}", record=str(target), hint=hint) from error
@@ -388,10 +378,13 @@ class KnowledgeBase:
         progress: Progress | None = None,
     ) -> None:
         """Write the graph as ``to``, a form of one file, to the binary ``stream``; the rest as in ``export``."""
-        _check_export(to, base, "")
-        if to in _FOLDERS:
+        from mindkg.graph import forms
+
+        forms.check_form(to, base, "")
+        if to in forms.FOLDERS:
             raise InputError(f"{to} is a folder of files and cannot go into a stream", hint="Give a folder with -o")
-        _export(to, self.graph(include_filtered=include_filtered, progress=progress), stream, base, progress)
+        folder = self.graph(include_filtered=include_filtered, progress=progress)
+        forms.write_form(to, folder, stream, base, progress)
 
     def validate(self, *, shacl: bool | None = None, include_filtered: bool = False) -> list[Violation]:
         """Return what breaks the SHACL rules of the ontology: nothing in a sound KB.
@@ -461,35 +454,3 @@ def _opened(engine: str, target: Path) -> Store | None:
         return open_store(engine, target)
     except StoreError:
         return None
-
-
-def _check_export(to: str, base: str | None, name: str) -> None:
-    if to not in EXPORTS:
-        raise InputError(f"cannot export to {to!r}", hint=f"Forms: {', '.join(EXPORTS)}")
-    if to in _FOLDERS and name.endswith(".gz"):
-        raise InputError(f"{to} is a folder of files and is not gzipped", hint="Give the name of a folder with -o")
-    if base is None:
-        return
-    if to not in _RDF:
-        raise InputError(f"{to} has no IRIs and takes no base", hint=f"Forms with a base: {', '.join(_RDF)}")
-    if not _BASE.fullmatch(base):
-        hint = "Give one such as https://example.org/data/, which ends in /, # or :"
-        raise InputError(f"the base {base!r} is no absolute IRI", hint=hint)
-
-
-def _export(to: str, folder: Path, target: Path | BinaryIO, base: str | None, progress: Progress | None) -> None:
-    from mindkg.graph import exports, jsonld, neo4j_import, ntriples, triples, turtle
-    from mindkg.vocabulary import DATA
-
-    if to == "graphml":
-        exports.write_graphml(folder, target)
-    elif to == "csv" and isinstance(target, Path):
-        exports.write_csv(folder, target)
-    elif to == "neo4j-import" and isinstance(target, Path):
-        neo4j_import.write_neo4j_import(folder, target)
-    elif to == "triples":
-        triples.write_triples(folder, target)
-    else:
-        rdf = {"turtle": turtle.write_turtle, "ntriples": ntriples.write_ntriples, "jsonld": jsonld.write_jsonld}
-        n = rdf[to](folder, target, base=base or DATA)
-        _say(progress, f"{n:,} triples")

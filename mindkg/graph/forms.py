@@ -1,0 +1,64 @@
+"""The forms that the graph is written in: their names, what each may be told, and who writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from mindkg.errors import InputError
+
+FORMS: Final[Mapping[str, str]] = {
+    "turtle": "kb.ttl",
+    "ntriples": "kb.nt",
+    "jsonld": "kb.jsonld",
+    "graphml": "kb.graphml",
+    "csv": "csv",
+    "triples": "triples.tsv",
+    "neo4j-import": "neo4j-import",
+}
+"""The forms, and the name of the file or folder that each goes to where none is given."""
+
+FOLDERS: Final = ("csv", "neo4j-import")
+"""The forms that are a folder of files."""
+
+_RDF: Final = ("turtle", "ntriples", "jsonld")
+_BASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f-\x9f<>\"{}|^`\\\ud800-\udfff]+(?<=[/#:])")
+
+
+def check_form(to: str, base: str | None, name: str) -> None:
+    """Raise InputError where there is no form ``to``, or it takes no such ``base`` of IRIs or ``name`` of a file."""
+    if to not in FORMS:
+        raise InputError(f"cannot export to {to!r}", hint=f"Forms: {', '.join(FORMS)}")
+    if to in FOLDERS and name.endswith(".gz"):
+        raise InputError(f"{to} is a folder of files and is not gzipped", hint="Give the name of a folder with -o")
+    if base is None:
+        return
+    if to not in _RDF:
+        raise InputError(f"{to} has no IRIs and takes no base", hint=f"Forms with a base: {', '.join(_RDF)}")
+    if not _BASE.fullmatch(base):
+        hint = "Give one such as https://example.org/data/, which ends in /, # or :"
+        raise InputError(f"the base {base!r} is no absolute IRI", hint=hint)
+
+
+def write_form(
+    to: str, folder: Path, target: Path | BinaryIO, base: str | None, progress: Callable[[str], None] | None
+) -> None:
+    """Write the graph in ``folder`` as ``to``, a form that ``check_form`` let pass; a folder of files takes a Path."""
+    from mindkg.graph import exports, jsonld, neo4j_import, ntriples, triples, turtle
+    from mindkg.vocabulary import DATA
+
+    if to == "graphml":
+        exports.write_graphml(folder, target)
+    elif to == "csv" and isinstance(target, Path):
+        exports.write_csv(folder, target)
+    elif to == "neo4j-import" and isinstance(target, Path):
+        neo4j_import.write_neo4j_import(folder, target)
+    elif to == "triples":
+        triples.write_triples(folder, target)
+    else:
+        rdf = {"turtle": turtle.write_turtle, "ntriples": ntriples.write_ntriples, "jsonld": jsonld.write_jsonld}
+        n = rdf[to](folder, target, base=base or DATA)
+        if progress:
+            progress(f"{n:,} triples")
