@@ -15,10 +15,7 @@ import pyarrow.compute as pc
 
 from mindkg import identity
 from mindkg.errors import ConservationError
-from mindkg.schema import TABLES
-
-_UNIT: Final = 1e12
-"""Scores are averaged as whole numbers of 1e-12: a sum of floats depends on the order of the rows."""
+from mindkg.schema import SCORE_UNIT, TABLES
 
 ASSERTED: Final = pa.schema(
     [TABLES["assertions"].field(name) for name in ("cobuy_id", "relation", "intention_id", "plausibility", "accepted")]
@@ -71,7 +68,7 @@ def _rows(assertions: pa.Table, cobuys: pa.Table, kinds: pa.Table, mentions: pa.
     pair = _places(assertions["cobuy_id"], cobuys["cobuy_id"])
     one, other = (_kinds(cobuys[side], kinds).take(pair) for side in ("product_a", "product_b"))
     swapped = pc.fill_null(pc.greater(one, other), False)
-    score = pc.cast(pc.round(pc.multiply(assertions["plausibility"], _UNIT)), pa.int64())
+    score = pc.cast(pc.round(pc.multiply(assertions["plausibility"], SCORE_UNIT)), pa.int64())
     return pa.table(
         {
             "kind_a": pc.if_else(swapped, other, one),
@@ -96,7 +93,7 @@ def _grouped(rows: pa.Table) -> pa.Table:
     found = rows.group_by([*_GROUP]).aggregate(
         [([], "count_all"), ("pair", "count_distinct"), ("score", "sum"), ("score", "count")]
     )
-    mean = pc.divide(pc.divide(pc.cast(found["score_sum"], pa.float64()), _UNIT), found["score_count"])
+    mean = pc.divide(pc.divide(pc.cast(found["score_sum"], pa.float64()), SCORE_UNIT), found["score_count"])
     columns = [
         identity.keys([found[name] for name in _GROUP]),
         *(found[name] for name in _GROUP),

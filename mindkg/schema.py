@@ -54,6 +54,9 @@ _GENERATION = "key of the generation"
 _PICTURES = "how many pictures the model saw; null where the source does not say"
 _RELATION = "a name declared in ontology/relations.ttl"
 
+SCORE_UNIT: Final = 1e12
+"""Scores are averaged as whole numbers of 1e-12: a sum of floats depends on the order of the rows."""
+
 TABLES: Final[dict[str, pa.Schema]] = {
     "products": pa.schema(
         [

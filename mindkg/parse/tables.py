@@ -11,14 +11,12 @@ import pyarrow as pa
 from mindkg import identity
 from mindkg.engine import daft, when
 from mindkg.parse.bulk import parse_frame, verdict_frame
-from mindkg.schema import ASKED, NO, OPEN, RETYPED, YES
+from mindkg.schema import ASKED, NO, OPEN, RETYPED, SCORE_UNIT, YES
 
 STAGE: Final = "parse"
 _PARSED: Final = ("generation_id", "status", "reason", "relation", "stated", "text", "start", "end")
 _TITLED: Final = ("relation", "text", "title_a", "title_b")
 _REJECT_TEXT = 500
-# scores are averaged as whole numbers of 1e-12: a sum of floats depends on the order of the rows
-_UNIT = 1e12
 
 col, lit = daft.col, daft.lit
 
@@ -140,7 +138,7 @@ def _facts(parsed: daft.DataFrame, generations: daft.DataFrame, verdicts: daft.D
         col("yes").sum(),
         col("no").sum(),
         col("yes").count().alias("verdicts"),
-        (col("score") * _UNIT).round().cast(daft.DataType.int64()).sum().alias("score"),
+        (col("score") * SCORE_UNIT).round().cast(daft.DataType.int64()).sum().alias("score"),
         col("score").count().alias("scores"),
     )
     facts = parsed.where(col("status") == lit("ok")).join(
@@ -161,7 +159,7 @@ def _assertions(facts: daft.DataFrame) -> daft.DataFrame:
         col("generation_id").count().alias("support"),
         col("score").sum(),
         col("scores").sum(),
-        (col("typicality") * _UNIT).round().cast(daft.DataType.int64()).sum().alias("typical"),
+        (col("typicality") * SCORE_UNIT).round().cast(daft.DataType.int64()).sum().alias("typical"),
         col("typicality").count().alias("typicals"),
         col("yes").sum(),
         col("no").sum(),
@@ -180,7 +178,7 @@ def _assertions(facts: daft.DataFrame) -> daft.DataFrame:
 
 
 def _mean(total: str, count: str) -> daft.Expression:
-    return when(col(count) > lit(0), col(total) / _UNIT / col(count)).otherwise(None)
+    return when(col(count) > lit(0), col(total) / SCORE_UNIT / col(count)).otherwise(None)
 
 
 def _rejects(parsed: daft.DataFrame, generations: daft.DataFrame) -> daft.DataFrame:
