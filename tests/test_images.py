@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import math
 import os
 import re
 import shutil
@@ -428,6 +429,7 @@ def test_nothing_to_fetch(tmp_path):
 
 
 def test_what_a_user_can_get_wrong(tmp_path):
-    for options in ({"concurrency": 0}, {"per_host": 0}, {"timeout": 0.0}, {"retries": -1}, {"base": tmp_path / "no"}):
+    timeouts = [{"timeout": seconds} for seconds in (0.0, math.nan, math.inf)]
+    for options in ({"concurrency": 0}, {"per_host": 0}, *timeouts, {"retries": -1}, {"base": tmp_path / "no"}):
         with pytest.raises(InputError):
             fetch(tmp_path, None, **options)

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     kb: KB,
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes one that is free.")] = 7878,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port on 127.0.0.1; 0 takes one that is free.")
+    ] = 7878,
     include_filtered: IncludeFiltered = False,
 ) -> None:
     """Answer SPARQL over HTTP on this machine, read-only, until Ctrl-C (needs the extra `serve`)."""

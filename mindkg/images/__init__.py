@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +52,7 @@ def fetch_images(
     for name, value in limits.items():
         if value < 1:
             raise InputError(f"{name} cannot be {value}", hint="It is at least 1")
-    if timeout <= 0 or retries < 0:
+    if not 0 < timeout < inf or retries < 0:
         raise InputError(f"timeout cannot be {timeout:g} and retries {retries}", hint="They are over 0 and at least 0")
     manners = Manners(concurrency, per_host, timeout, retries, max_bytes, allow_private)
     folder = Path.cwd() if base is None else Path(base).absolute()
