@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,18 +160,27 @@ def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop(kill=True)
 
 
-@pytest.fixture
-def neo4j_uri(neo4j_server: str) -> Iterator[str]:
-    """The address of a server whose database is empty; it is emptied again afterwards."""
+@contextmanager
+def emptied(address: str) -> Iterator[str]:
+    """Give ``address`` of a server whose database is empty, and empty it again afterwards."""
     from neo4j import GraphDatabase
 
     user, password = os.environ.get("NEO4J_USERNAME", "neo4j"), os.environ.get("NEO4J_PASSWORD")
-    with GraphDatabase.driver(neo4j_server, auth=(user, password) if password else None) as driver:
+    with GraphDatabase.driver(address, auth=(user, password) if password else None) as driver:
         found = driver.execute_query("MATCH (n) RETURN count(n) AS n").records[0]["n"]
-        assert not found, f"the database behind {neo4j_server} holds {found} nodes: the tests want an empty one"
-        yield neo4j_server
-        driver.execute_query("MATCH (n) DETACH DELETE n")
-        for record in driver.execute_query("SHOW CONSTRAINTS YIELD name").records:
-            driver.execute_query(f"DROP CONSTRAINT `{record['name']}`")
-        for record in driver.execute_query("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'").records:
-            driver.execute_query(f"DROP INDEX `{record['name']}`")
+        assert not found, f"the database behind {address} holds {found} nodes: the tests want an empty one"
+        try:
+            yield address
+        finally:
+            driver.execute_query("MATCH (n) DETACH DELETE n")
+            for record in driver.execute_query("SHOW CONSTRAINTS YIELD name").records:
+                driver.execute_query(f"DROP CONSTRAINT `{record['name']}`")
+            for record in driver.execute_query("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'").records:
+                driver.execute_query(f"DROP INDEX `{record['name']}`")
+
+
+@pytest.fixture
+def neo4j_uri(neo4j_server: str) -> Iterator[str]:
+    """The address of a server whose database is empty; it is emptied again afterwards."""
+    with emptied(neo4j_server) as address:
+        yield address

@@ -23,7 +23,7 @@ from mindkg.graph.property_graph import expected_counts
 from mindkg.queries import catalogue
 from mindkg.resources import data_folder
 from mindkg.stores import open_remote
-from mindkg.stores.base import Store, counts
+from mindkg.stores.base import ServerStore, another_graph, counts
 from mindkg.stores.neo4j_load import batches, explain_online, load_online
 from mindkg.vocabulary import relations
 
@@ -39,14 +39,14 @@ def driver(neo4j_uri: str) -> Iterator[Driver]:
 
 
 @pytest.fixture
-def store(neo4j_uri: str) -> Iterator[Store]:
+def store(neo4j_uri: str) -> Iterator[ServerStore]:
     store = open_remote(neo4j_uri)
     yield store
     store.close()
 
 
 def test_a_load_is_what_the_tables_say_and_the_next_one_changes_nothing(
-    neo4j_uri: str, driver: Driver, store: Store, tmp_path: Path
+    neo4j_uri: str, driver: Driver, store: ServerStore, tmp_path: Path
 ) -> None:
     folder = make_graph(tmp_path / "graph", seed=3, n=15)
     assert load_online(folder, neo4j_uri) == expected_counts(folder) == counts(store)
@@ -55,6 +55,9 @@ def test_a_load_is_what_the_tables_say_and_the_next_one_changes_nothing(
     assert load_online(folder, neo4j_uri, progress=lines.append) == expected_counts(folder)
     assert held(driver) == wanted(folder) and loads(driver) == {1}
     assert lines[-1] == "Neo4j holds this graph already"
+    other = make_graph(tmp_path / "other", seed=4, n=5)
+    assert another_graph(store, [other, folder]) == ""
+    assert "does not hold the graph of this KB" in another_graph(store, [other])
     # what someone took away is made good
     driver.execute_query("MATCH (:CoBuy)-[r]->(:Product) WITH r LIMIT 3 DELETE r")
     load_online(folder, neo4j_uri)
@@ -175,7 +178,7 @@ def test_a_killed_loader_goes_on(neo4j_uri: str, driver: Driver, tmp_path: Path)
     assert killed >= 8
 
 
-def test_mistakes_are_one_line(neo4j_uri: str, store: Store, tmp_path: Path) -> None:
+def test_mistakes_are_one_line(neo4j_uri: str, store: ServerStore, tmp_path: Path) -> None:
     folder = make_graph(tmp_path / "graph", seed=3, n=6)
     for address, message in (
         ("bolt://127.0.0.1:1", "Neo4j cannot be reached"),
@@ -239,7 +242,7 @@ def test_another_server_is_one_line(handshake: bytes, message: str) -> None:
         thread.join()
 
 
-def test_a_query_gives_columns_even_without_rows(store: Store) -> None:
+def test_a_query_gives_columns_even_without_rows(store: ServerStore) -> None:
     assert store.query("UNWIND [] AS x RETURN x, 1 AS y").column_names == ["x", "y"]
     rows = store.query("UNWIND [1, 2] AS x RETURN x, x / 2.0 AS y, [toString(x)] AS z, null AS w")
     assert rows.to_pylist() == [{"x": x, "y": x / 2, "z": [str(x)], "w": None} for x in (1, 2)]

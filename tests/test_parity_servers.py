@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from graph_maker import make_graph
 from kb_equality import SAMPLE
+from neo4j_server import Server, emptied
 
 import mindkg
 from benchmarks.parity import same_rows
@@ -20,9 +20,6 @@ from mindkg.stores.base import ENGINES, Store
 from mindkg.stores.neo4j_load import load_online
 from mindkg.stores.neo4j_offline import load_offline
 from mindkg.stores.sparql import load_sparql
-
-if TYPE_CHECKING:
-    from neo4j_server import Server
 
 pytest_plugins = ["neo4j_server", "sparql_servers"]
 pytestmark = pytest.mark.xdist_group("neo4j")
@@ -58,16 +55,16 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     for engine in ENGINES:
         load_store(engine, folder, place / engine)
         stores[engine] = open_store(engine, place / engine)
-    for address in (*request.getfixturevalue("sparql_addresses"), request.getfixturevalue("neo4j_server")):
-        if address.startswith("http"):
-            load_sparql(folder, address, graph="https://example.org/parity")
-            stores[address] = open_remote(address, graph="https://example.org/parity")
-        else:
-            load_online(folder, address)
-            stores[address] = open_remote(address)
-    yield World(folder, stores)
-    for store in stores.values():
-        store.close()
+    for address in request.getfixturevalue("sparql_addresses"):
+        load_sparql(folder, address, graph="https://example.org/parity")
+        stores[address] = open_remote(address, graph="https://example.org/parity")
+    # the server is shared with tests that want its database empty
+    with emptied(request.getfixturevalue("neo4j_server")) as address:
+        load_online(folder, address)
+        stores[address] = open_remote(address)
+        yield World(folder, stores)
+        for store in stores.values():
+            store.close()
 
 
 def test_every_query_gives_the_same_rows(world: World) -> None:

@@ -22,7 +22,8 @@ from mindkg.errors import QueryError, StoreError
 from mindkg.graph.ntriples import write_ntriples
 from mindkg.graph.property_graph import expected_counts
 from mindkg.stores import load_store, open_store, sparql, sparql_http
-from mindkg.stores.base import Store, counts, open_remote
+from mindkg.stores.base import Store, another_graph, counts, open_remote
+from mindkg.stores.serve import serving
 from mindkg.stores.sparql import GRAPH, SparqlStore, load_sparql
 
 if TYPE_CHECKING:
@@ -118,6 +119,22 @@ def test_an_older_graph_is_replaced_whole(
     assert triples(store) == triples(open_store("oxigraph", tmp_path / "kb"))
     with pytest.raises(StoreError, match="no graph"):
         SparqlStore.connect(sparql_server, f"{graph_name}/loading")
+
+
+def test_a_server_says_which_graph_it_holds(
+    sparql_server: str, graph_name: str, folder: Path, newer: Path, tmp_path: Path
+) -> None:
+    load_sparql(folder, sparql_server, graph=graph_name)
+    load_store("oxigraph", folder, tmp_path / "kb")
+    with serving(tmp_path / "kb", port=0) as (address, _):
+        for store in open_remote(sparql_server, graph=graph_name), open_remote(address):
+            assert store.holds(folder) is True and store.holds(newer) is False
+            assert another_graph(store, [newer, folder]) == ""
+            assert f"mindkg load KB sparql --endpoint {store.address}" in another_graph(store, [newer])
+    endpoint = sparql_http.Endpoint.writing(sparql_server)
+    endpoint.add(b"<https://example.org/s> <https://example.org/p> <https://example.org/o> .\n", f"{graph_name}-other")
+    other = open_remote(sparql_server, graph=f"{graph_name}-other")
+    assert other.holds(folder) is None and another_graph(other, [folder]) == ""
 
 
 def test_the_default_graph_is_loaded_and_found(start: Callable[..., Server], folder: Path, newer: Path) -> None:

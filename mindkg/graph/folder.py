@@ -1,7 +1,8 @@
-"""Reading a graph folder: batches of a table, and the relations that its assertions name."""
+"""Reading a graph folder: batches of a table, the relations that its assertions name, and what tells it from others."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mindkg.errors import InputError
+from mindkg.graph.selection import GRAPH_TABLES
 from mindkg.vocabulary import relations
 
 BATCH_ROWS: Final = 32_768
@@ -42,6 +44,15 @@ def rows(folder: Path, table: str) -> int:
         return len(used_relations(folder))
     with open_table(folder, table) as file:
         return int(file.metadata.num_rows)
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the hash of what the graph folder ``folder`` holds, 16 hexadecimal digits: equal bytes, equal graph."""
+    digest = hashlib.sha256()
+    for name in GRAPH_TABLES:
+        with (folder / f"{name}.parquet").open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def used_relations(folder: Path) -> pa.RecordBatch:

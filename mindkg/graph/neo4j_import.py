@@ -6,7 +6,6 @@ https://neo4j.com/docs/operations-manual/5/tools/neo4j-admin/neo4j-admin-import/
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from mindkg.errors import ConservationError
+from mindkg.graph.folder import fingerprint
 from mindkg.graph.output import writing_folder
 from mindkg.graph.property_graph import (
     NODES,
@@ -29,7 +29,6 @@ from mindkg.graph.property_graph import (
     relationship_tables,
     relationship_types,
 )
-from mindkg.graph.selection import GRAPH_TABLES
 from mindkg.resources import data_folder
 
 FORMS: Final = ("csv", "parquet")
@@ -135,15 +134,6 @@ def array_delimiter(folder: Path) -> str:
         if not pc.any(pc.match_substring(texts, character)).as_py():
             return character
     raise ConservationError("The categories hold every control character that could stand between them")
-
-
-def fingerprint(folder: Path) -> str:
-    """Return the hash of what the graph folder ``folder`` holds, 16 hexadecimal digits: equal bytes, equal graph."""
-    digest = hashlib.sha256()
-    for name in GRAPH_TABLES:
-        with (folder / f"{name}.parquet").open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]
 
 
 def definitions() -> list[str]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
@@ -77,6 +77,16 @@ class EmbeddedStore(Store, Protocol):
         ...
 
 
+class ServerStore(Store, Protocol):
+    """A store behind the address of a server, which holds what was loaded into it."""
+
+    address: str
+
+    def holds(self, folder: Path) -> bool | None:
+        """Return whether the graph folder ``folder``, whole, was loaded into it; None where the server does not say."""
+        ...
+
+
 def is_address(engine: str) -> bool:
     """Return whether ``engine`` is the address of a server and not the name of an embedded engine.
 
@@ -88,7 +98,7 @@ def is_address(engine: str) -> bool:
 
 def open_remote(
     address: str, *, user: str | None = None, database: str | None = None, graph: str | None = None
-) -> Store:
+) -> ServerStore:
     """Return the store behind ``address``: Neo4j for bolt and neo4j schemes, a SPARQL endpoint for http and https.
 
     ``user`` and ``database`` are Neo4j's, ``graph`` is the IRI of the named graph of an endpoint. Raises StoreError for
@@ -103,7 +113,15 @@ def open_remote(
             raise StoreError(f"A server behind {scheme}:// takes no {option}", record=address)
     module, name = SERVERS[scheme].split(":")
     options = {"graph": graph} if scheme.startswith("http") else {"user": user, "database": database}
-    return cast("Store", getattr(import_module(module), name).connect(address, **options))
+    return cast("ServerStore", getattr(import_module(module), name).connect(address, **options))
+
+
+def another_graph(store: ServerStore, folders: Sequence[Path]) -> str:
+    """Return a line that says that ``store`` holds none of the graph folders ``folders``; "" where it may hold one."""
+    if any(store.holds(folder) is not False for folder in folders):
+        return ""
+    target = "sparql --endpoint" if store.dialect == "sparql" else "neo4j --uri"
+    return f"{store.address} does not hold the graph of this KB. Load it: mindkg load KB {target} {store.address}"
 
 
 def engine_class(engine: str) -> type[EmbeddedStore]:

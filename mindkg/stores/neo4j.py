@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import pyarrow as pa
 
 from mindkg.errors import QueryError, StoreError
+from mindkg.graph.folder import fingerprint
 from mindkg.graph.neo4j_import import definitions
 from mindkg.resources import data_folder
 from mindkg.stores.base import SERVERS, Dialect, Progress, one_line
@@ -102,6 +104,11 @@ class Neo4jStore:
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             hint = "Return properties, such as n.id, and not nodes, relationships or paths"
             raise QueryError(f"A column is no column of a table: {one_line(error)}", hint=hint) from error
+
+    def holds(self, folder: Path) -> bool | None:
+        """Return whether the graph folder ``folder``, whole, was loaded into it; None where mindkg wrote nothing."""
+        state = self.run(statement("load/state"))
+        return bool(state[0]["finished"]) and state[0]["graph"] == fingerprint(folder) if state else None
 
     def run(self, text: str, **parameters: Any) -> list[dict[str, Any]]:
         """Return the rows of one statement, which may write; it is not tried again."""

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.errors import StoreError
-from mindkg.graph.neo4j_import import fingerprint, without_empty_lists
+from mindkg.graph.folder import fingerprint
+from mindkg.graph.neo4j_import import without_empty_lists
 from mindkg.graph.property_graph import (
     NODES,
     NodeTable,

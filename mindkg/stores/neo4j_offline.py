@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from mindkg.errors import StoreError
-from mindkg.graph.neo4j_import import FORMS, arguments, array_delimiter, fingerprint, write_files
+from mindkg.graph.folder import fingerprint
+from mindkg.graph.neo4j_import import FORMS, arguments, array_delimiter, write_files
 from mindkg.graph.property_graph import expected_counts
 from mindkg.stores.base import Progress, check_counts, counts
 from mindkg.stores.neo4j import Neo4jStore, define, statement

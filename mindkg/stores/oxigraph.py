@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 import pyarrow as pa
 
 from mindkg.errors import QueryError, StoreError
+from mindkg.graph.folder import fingerprint
 from mindkg.graph.ntriples import write_ntriples
 from mindkg.graph.rdf_model import prefixes
 from mindkg.stores.base import Dialect, Progress, one_line
@@ -17,6 +18,13 @@ from mindkg.stores.base import Dialect, Progress, one_line
 if TYPE_CHECKING:
     import pyoxigraph
 
+GRAPH: Final = "https://w3id.org/mindkg/graph"
+"""The node that says which graph a server holds."""
+
+HELD: Final = f"{GRAPH}/held"
+"""The named graph in which a store of this engine says it: its default graph has nothing but the KB's triples."""
+
+_IDENTIFIER: Final = "http://purl.org/dc/terms/identifier"
 _XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 _INTEGERS: Final = {_XSD + name for name in ("integer", "int", "long", "nonNegativeInteger", "positiveInteger")}
 _FLOATS: Final = {_XSD + name for name in ("double", "float", "decimal")}
@@ -57,6 +65,8 @@ class OxigraphStore:
             # a bulk load leaves many overlapping files: without this a look-up takes five times as long
             progress("ordering the store for reading")
             store.optimize()
+            says = [pyoxigraph.NamedNode(iri) for iri in (GRAPH, _IDENTIFIER, HELD)]
+            store.add(pyoxigraph.Quad(says[0], says[1], pyoxigraph.Literal(fingerprint(folder)), says[2]))
             store.flush()
         except (OSError, SyntaxError, ValueError) as error:
             raise StoreError(f"Oxigraph refuses the graph: {one_line(error)}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -15,18 +14,14 @@ from typing import Any, ClassVar, Final, Self
 import pyarrow as pa
 
 from mindkg.errors import QueryError, StoreError
+from mindkg.graph.folder import fingerprint
 from mindkg.graph.ntriples import ntriples_chunks
 from mindkg.graph.property_graph import expected_counts
 from mindkg.graph.rdf_model import prefixes
-from mindkg.graph.selection import GRAPH_TABLES
 from mindkg.resources import data_folder
-from mindkg.storage import file_sha256
 from mindkg.stores.base import Dialect, Progress, check_counts, counts, one_line
-from mindkg.stores.oxigraph import UNREAD, result_table, triple_table
+from mindkg.stores.oxigraph import GRAPH, HELD, UNREAD, result_table, triple_table
 from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint
-
-GRAPH: Final = "https://w3id.org/mindkg/graph"
-"""The named graph that a KB is loaded into unless another is given."""
 
 _BESIDE: Final = "/loading"
 """What follows the name of a graph while a newer one is loaded beside it."""
@@ -48,6 +43,7 @@ class SparqlStore:
 
     def __init__(self, endpoint: Endpoint, graph: str) -> None:
         self._endpoint: Endpoint | None = endpoint
+        self.address = endpoint.address
         self.graph = graph
 
     @classmethod
@@ -90,6 +86,12 @@ class SparqlStore:
         except StoreError as error:
             raise QueryError(str(error)) from error
 
+    def holds(self, folder: Path) -> bool | None:
+        """Return whether the graph folder ``folder`` was loaded into it; None where another program loaded it."""
+        text = _statement("held.rq", place=HELD, target=self.graph)
+        said = [str(identity).partition("-")[0] for identity in self.query(text)["identity"].to_pylist()]
+        return fingerprint(folder) in said if said else None
+
     def close(self) -> None:
         """Close the connections; the store answers no more."""
         if self._endpoint is not None:
@@ -102,9 +104,9 @@ def load_sparql(
 ) -> dict[str, int]:
     """Load the graph folder ``folder`` into ``graph`` of the SPARQL server ``endpoint`` and return its counts by class.
 
-    ``graph`` is an IRI or "default"; without it ``GRAPH``. The triples go in by parts, and a load that was cut off
-    goes on with the part that lacks. An older graph stays as it is until the new one, loaded beside it, holds what the
-    tables say, and is then replaced in one update. Loading the same again changes nothing.
+    ``graph`` is an IRI or "default"; without it https://w3id.org/mindkg/graph. The triples go in by parts, and a load
+    that was cut off goes on with the part that lacks. An older graph stays as it is until the new one, loaded beside
+    it, holds what the tables say, and is then replaced in one update. Loading the same again changes nothing.
 
     Raises StoreError, one line: no endpoint, one that takes no updates, a graph that something else wrote, a count
     that differs from the tables (what was loaded is removed then).
@@ -230,12 +232,11 @@ def _pieces(folder: Path) -> Iterator[tuple[bytes, int]]:
 
 
 def _identity(folder: Path) -> str:
-    """Return what tells a graph folder, and how it is cut into parts, from others: a hash of its files.
+    """Return what tells a graph folder, and how it is cut into parts, from others.
 
     The version of mindkg is in it, since another one may write other triples.
     """
-    parts = [version("mindkg"), str(_PART), *(file_sha256(folder / f"{name}.parquet") for name in GRAPH_TABLES)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+    return f"{fingerprint(folder)}-{version('mindkg')}-{_PART}"
 
 
 def _state(server: Endpoint, place: str, target: str) -> _State:
