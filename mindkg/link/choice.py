@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,14 +42,32 @@ _COUNTED: Final = 0.5
 Ints = npt.NDArray[np.int64]
 
 
+_BLOCK: Final = 60_000
+"""Phrases that are looked up at a time."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What is linked of each distinct phrase.
 
     One entry of ``phrase`` (ascending), ``code``, ``first`` and ``last`` a link: the phrase's number, the code of its
-    instance in ``rows``, its first word and the place behind its last. ``rows`` has code, concept, concept_code, class,
-    domain, typicality, p_instance, rep and score, by code and then best first.
+    instance in ``rows``, its first word and the place behind its last. ``rows`` has code, concept (a place in
+    ``concepts``, which are sorted), typicality, p_instance, rep and score, by code and then best first; ``classes``
+    and ``domains`` are those of ``concepts``.
     """
+
+    phrase: Ints
+    code: Ints
+    first: Ints
+    last: Ints
+    rows: Mapping[str, npt.NDArray[Any]]
+    concepts: pa.Array
+    classes: Ints
+    domains: Ints
+
+
+class _Links(NamedTuple):
+    """The same for a block of phrases, in any order of ``phrase``; ``rows`` is a table with the concepts' labels."""
 
     phrase: Ints
     code: Ints
@@ -81,6 +100,16 @@ def choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
     Where a table of LARGE pairs or more has none for any part, the shipped one may speak, in concepts of the table
     only. With ``steps.heads`` a phrase of several words also has the longest of its ends that is a concept.
     """
+
+    def block(begin: int) -> _Links:
+        links = _links(phrases.slice(begin, _BLOCK), isa, vague, steps)
+        return links._replace(phrase=links.phrase + begin)
+
+    with ThreadPoolExecutor(2) as threads:
+        return _joined(list(threads.map(block, range(0, max(len(phrases), 1), _BLOCK))))
+
+
+def _links(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Steps) -> _Links:
     parts, ends = _parts(phrases, steps)
     forms = pa.array(parts.written + parts.folded, pa.string()).dictionary_encode()
     size = len(forms.dictionary)
@@ -92,7 +121,6 @@ def choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
         served[np.array(parts.owner, np.int64)[links[0][0]]] = True
         links.append(_lent(parts, forms, ~served, shipped, isa, vague, steps))
     named, heads = _named(ends, fixed, isa, vague, 2 * size)
-    every = _described(pa.concat_tables([table.select(_COLUMNS) for *_, table in links] + [heads.select(_COLUMNS)]))
     places = [np.concatenate([place for place, *_ in links]), named]
     owner, first, last = (
         np.concatenate(
@@ -101,8 +129,43 @@ def choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
         for name in ("owner", "first", "last")
     )
     codes = np.concatenate([*(code for _, code, _ in links), 2 * size + np.arange(len(named))])
-    order = np.argsort(owner, kind="stable")
-    return Choice(owner[order], codes[order], first[order], last[order], every)
+    every = pa.concat_tables([table.select(_COLUMNS) for table in (*(table for *_, table in links), heads)])
+    return _Links(owner, codes, first, last, every)
+
+
+def _joined(blocks: Sequence[_Links]) -> Choice:
+    sizes = [int(np.max(block.code, initial=-1)) + 1 for block in blocks]
+    begins = np.cumsum(sizes) - sizes
+    codes = [block.code + begin for block, begin in zip(blocks, begins, strict=True)]
+    row_codes = [block.rows["code"].to_numpy() + begin for block, begin in zip(blocks, begins, strict=True)]
+    phrase, first, last = (
+        np.concatenate([getattr(block, name) for block in blocks]) for name in ("phrase", "first", "last")
+    )
+    by_phrase = np.argsort(phrase, kind="stable")
+    rows = pa.concat_tables([block.rows for block in blocks])
+    concepts, concept = _sorted(rows["concept"].combine_chunks())
+    columns = {name: rows[name].to_numpy() for name in ("typicality", "p_instance", "rep", "score")}
+    columns = {"code": np.concatenate(row_codes), "concept": concept, **columns}
+    order = np.lexsort((concept, -columns["score"], columns["code"]))
+    return Choice(
+        phrase[by_phrase],
+        np.concatenate(codes)[by_phrase],
+        first[by_phrase],
+        last[by_phrase],
+        {name: values[order] for name, values in columns.items()},
+        concepts,
+        main_class(concepts.to_pylist()) if len(concepts) else concept,
+        domain_of(concepts),
+    )
+
+
+def _sorted(labels: pa.Array) -> tuple[pa.Array, Ints]:
+    """Return the distinct ``labels`` in order, and the place of each of ``labels`` among them."""
+    coded = labels.dictionary_encode()
+    order = pc.sort_indices(coded.dictionary)
+    place = np.empty(len(order), np.int64)
+    place[order.to_numpy()] = np.arange(len(order))
+    return coded.dictionary.take(order), place[coded.indices.to_numpy()]
 
 
 _COLUMNS: Final = ["code", "concept", "typicality", "p_instance", "rep", "score"]
@@ -264,14 +327,3 @@ def _fixed(rows: pa.Table) -> pa.Array:
     named = pc.unique(several.filter(pc.equal(low, high))["instance"])
     every = pc.unique(several["instance"])
     return every.filter(pc.invert(pc.is_in(every, named)))
-
-
-def _described(rows: pa.Table) -> pa.Table:
-    """Return ``rows`` by code, best first, with a code, the class and the domain of their concepts."""
-    coded = rows["concept"].combine_chunks().dictionary_encode()
-    which = coded.indices.to_numpy()
-    labels = coded.dictionary
-    rows = rows.append_column("concept_code", pa.array(which.astype(np.int64)))
-    rows = rows.append_column("class", pa.array(main_class(labels.to_pylist())[which] if len(labels) else which))
-    rows = rows.append_column("domain", pa.array(domain_of(labels)[which] if len(labels) else which))
-    return rows.sort_by([("code", "ascending"), ("score", "descending"), ("concept", "ascending")])

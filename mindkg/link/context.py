@@ -61,18 +61,17 @@ def spoken(texts: pa.Array, isa: IsaTable) -> Floats:
     A word speaks of a domain as likely as its concepts are of it: the sum of P(c|e) over the domain's concepts in the
     table, or 1 where it is such a concept itself.
     """
-    total = np.zeros((len(texts), _named()))
+    parts, widths = [], [np.empty(0, np.int64)]
     for begin in range(0, len(texts), _BLOCK):
-        part = texts.slice(begin, _BLOCK)
-        words = pc.split_pattern_regex(pc.utf8_lower(pc.fill_null(part, "")), r"[^\p{L}\p{N}-]+")
-        flat = pc.list_flatten(words).dictionary_encode()
-        said = _said(flat.dictionary, isa)
-        word = flat.indices.to_numpy()
-        kept = np.flatnonzero(np.asarray(said.any(axis=1))[word])
-        word, row = word[kept], pc.list_parent_indices(words).to_numpy()[kept]
-        for number in range(_named()):
-            total[begin : begin + len(part), number] = np.bincount(row, said[word, number], len(part))
-    return total
+        part = pc.utf8_lower(pc.fill_null(texts.slice(begin, _BLOCK), ""))
+        words = pc.split_pattern_regex(part, r"[^\p{L}\p{N}-]+")
+        parts.append(pc.list_flatten(words).dictionary_encode())
+        widths.append(pc.list_value_length(words).to_numpy())
+    said, word = _said(pa.chunked_array(parts, _CODED), isa)
+    row = np.repeat(np.arange(len(texts)), np.concatenate(widths))
+    kept = np.flatnonzero(np.asarray(said.any(axis=1))[word])
+    word, row = word[kept], row[kept]
+    return np.stack([np.bincount(row, column[word], len(texts)) for column in said.T], axis=1)
 
 
 def subjects(told: Floats) -> Floats:
@@ -89,10 +88,15 @@ def _named() -> int:
     return len(set(domains().values()))
 
 
-def _said(words: pa.Array, isa: IsaTable) -> Floats:
-    """Return how much each of ``words`` speaks of each domain."""
+_CODED: Final = pa.dictionary(pa.int32(), pa.string())
+
+
+def _said(words: pa.ChunkedArray, isa: IsaTable) -> tuple[Floats, Ints]:
+    """Return how much each distinct word of ``words``, which are coded, speaks of each domain, and the codes."""
+    words = words.unify_dictionaries()
+    distinct = words.chunk(0).dictionary if words.num_chunks else pa.array([], pa.string())
     lemma = chunker().noun_lemma
-    forms = pa.array([lemma(word) for word in words.to_pylist()], pa.string())
+    forms = pa.array([lemma(word) for word in distinct.to_pylist()], pa.string())
     rows = isa.lookup(forms, pa.array(domains()))
     domain = domain_of(rows["concept"].combine_chunks())
     coded = forms.dictionary_encode()
@@ -103,5 +107,5 @@ def _said(words: pa.Array, isa: IsaTable) -> Floats:
     for row, form in enumerate(coded.dictionary.to_pylist()):
         if form in domains():
             found[row, domains()[form]] = 1.0
-    every: Floats = found[coded.indices.to_numpy()]
-    return every
+    codes = np.concatenate([np.empty(0, np.int64), *(chunk.indices.to_numpy() for chunk in words.chunks)])
+    return found[coded.indices.to_numpy()], codes.astype(np.int64)

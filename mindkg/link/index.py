@@ -140,7 +140,7 @@ class Index:
         order = pc.sort_indices(every).to_numpy()
         widths = np.concatenate([np.diff(part.start) for part in parts])
         begins = np.cumsum(widths) - widths
-        rows = pa.array(_ranges(begins[order], widths[order]))
+        rows = pa.array(ranges(begins[order], widths[order]))
         columns = [
             pa.concat_arrays([part.columns[number] for part in parts]).take(rows)
             for number in range(len(self._schema) - 1)
@@ -154,7 +154,7 @@ class Index:
         start = self._numbers(bucket, "start", "<i4")
         begin = start[places].astype(np.int64)
         width = start[places + 1] - begin
-        rows = _ranges(begin, width)
+        rows = ranges(begin, width)
         more: list[Any] = []
         if self._summed is not None and len(rows):
             values = self._numbers(bucket, self._stored.columns[self._summed][0], "<i8")[rows]
@@ -196,8 +196,12 @@ class Index:
         return pa.StringArray.from_buffers(bounds.size // 4 - 1, bounds, characters)
 
 
-def _ranges(begins: Ints, widths: Ints) -> Ints:
-    """Return the numbers begin, begin + 1, ... (width of them) of each range, one range behind the other."""
+def ranges(begins: Ints, widths: Ints) -> Ints:
+    """Return the numbers begin, begin + 1, ... (width of them) of each range, one range behind the other.
+
+    >>> ranges(np.array([5, 9]), np.array([3, 1])).tolist()
+    [5, 6, 7, 9]
+    """
     ends = np.cumsum(widths)
     found: Ints = np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - ends + widths, widths)
     return found

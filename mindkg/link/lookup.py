@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mindkg.errors import InputError
 from mindkg.link.folding import fold
 from mindkg.link.isa import open_isa
 from mindkg.link.scores import p_concept, p_instance, rep
 from mindkg.link.stored import Stored
-from mindkg.link.words import Words
+from mindkg.link.words import Words, lemmas
 
 if TYPE_CHECKING:
     from mindkg.link.rows import Order
@@ -102,15 +99,12 @@ def _nouns() -> _Nouns:
     return _Nouns()
 
 
-_DATA: Final = "en_lemma_{}.json.gz"
-
-
 class _Nouns(Words):
-    """The singular of nouns from the same tables; read as files, for importing spaCy takes longer than the look-up."""
+    """The singular of nouns alone: WordNet's table and, but for words that end in s, spaCy's are not read."""
 
     def __init__(self) -> None:
         self._lemma: Any = _Lazy("lookup")
-        self._plurals = {word: forms[0] for word, forms in _tables("exc")["noun"].items() if forms[0] != word}
+        self._plurals = {word: forms[0] for word, forms in lemmas("exc")["noun"].items() if forms[0] != word}
         self._nouns = {}
 
 
@@ -121,15 +115,4 @@ class _Lazy:
         self._name = name
 
     def get(self, word: str) -> Any:
-        return _tables(self._name).get(word)
-
-
-@cache
-def _tables(name: str) -> dict[str, Any]:
-    package = find_spec("spacy_lookups_data")
-    if package is None or not package.submodule_search_locations:
-        raise InputError("the package spacy-lookups-data is not installed", hint="pip install spacy-lookups-data")
-    path = Path(package.submodule_search_locations[0]) / "data" / _DATA.format(name)
-    with gzip.open(path, "rb") as file:
-        tables: dict[str, Any] = json.load(file)
-    return tables
+        return lemmas(self._name).get(word)

@@ -1,4 +1,4 @@
-"""Mentions of a block of texts: phrases looked up once each, their concepts weighed in each text and ranked."""
+"""Mentions of texts: phrases looked up once each, their concepts weighed in each text and ranked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.link.choice import LARGE, LEAST, Choice, choose
+from mindkg.link.choice import LEAST, Choice, choose
 from mindkg.link.context import PULL, by_relation, spoken, subjects
+from mindkg.link.index import ranges
 from mindkg.link.ranking import first_of_each
 
 if TYPE_CHECKING:
@@ -27,97 +28,129 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Texts and what is known of each: the phrases, the row of its relation, the place of its products' titles.
+class Items:
+    """What is linked: the place of each one's text and of its titles, the row of its relation in relations.tsv."""
 
-    ``spoken`` says of each distinct titles how often they speak of each domain (context.spoken).
+    text: Ints
+    titles: Ints
+    relation: Ints
+
+    def slice(self, begin: int, size: int) -> Items:
+        """Return ``size`` items from ``begin`` on."""
+        end = begin + size
+        return Items(self.text[begin:end], self.titles[begin:end], self.relation[begin:end])
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Distinct texts with their phrases, and what may be linked of each phrase.
+
+    Text i has the phrases ``first[i]`` to ``first[i + 1]``; phrase p has the words at ``words[p]`` and further places
+    of ``starts`` and ``ends``, and the weighed pairs of ``link`` and ``row`` (of ``choice``) at the places ``begin[p]``
+    to ``begin[p] + width[p]``. ``told`` and ``spoken`` say how often texts and titles speak of each domain, None where
+    that is not asked.
     """
 
     text: pa.Array
-    parsed: pa.StructArray
-    relation: Ints
-    titles: Ints
-    spoken: Floats
-
-    def slice(self, begin: int, size: int) -> Texts:
-        """Return ``size`` texts from ``begin`` on."""
-        return Texts(
-            self.text.slice(begin, size),
-            self.parsed.slice(begin, size),
-            self.relation[begin : begin + size],
-            self.titles[begin : begin + size],
-            self.spoken,
-        )
+    first: Ints
+    words: Ints
+    starts: Ints
+    ends: Ints
+    begin: Ints
+    width: Ints
+    link: Ints
+    row: Ints
+    choice: Choice
+    told: Floats | None
+    spoken: Floats | None
 
 
-def mentions(texts: Texts, isa: IsaTable, vague: Collection[str], top_k: int, steps: Steps) -> pa.Table:
-    """Return text (its place in ``texts``) and the columns of the table mentions but its key, by text and rank."""
-    lists = pc.struct_field(texts.parsed, "phrases")
-    text_of = pc.list_parent_indices(lists).to_numpy().astype(np.int64)
+def looked_up(
+    text: pa.Array, parsed: pa.StructArray, titles: pa.Array, isa: IsaTable, vague: Collection[str], steps: Steps
+) -> Texts:
+    """Return the distinct texts ``text``, ``parsed`` (phrases.PARSED), with what is known of them and of ``titles``."""
+    lists = pc.struct_field(parsed, "phrases")
     flat = pc.list_flatten(lists)
     keys = pc.binary_join_element_wise(pc.struct_field(flat, "tags"), pc.struct_field(flat, "words"), " ")
     coded = keys.dictionary_encode()
     choice = choose(coded.dictionary, isa, vague, steps)
-    occurrence, link = _expand(coded.indices.to_numpy().astype(np.int64), choice.phrase)
-    start, end = _spans(flat, occurrence, choice.first[link], choice.last[link])
-    mention, row = _spread(choice.code[link], choice.rows["code"].to_numpy())
-    subject = subjects(spoken(texts.text, isa) + texts.spoken[texts.titles]) if steps.context else None
-    score = _weighed(texts.relation, subject, text_of[occurrence[mention]], choice, row, steps)
-    if isa.pairs >= LARGE:
+    link, row, begin, width = _pairs(choice, len(coded.dictionary))
+    phrase = coded.indices.to_numpy()
+    starts, ends = pc.struct_field(flat, "starts"), pc.struct_field(flat, "ends")
+    told = spoken(pa.concat_arrays([text, titles]), isa) if steps.context else None
+    return Texts(
+        text=text,
+        first=np.concatenate(([0], np.cumsum(pc.list_value_length(lists).to_numpy()))).astype(np.int64),
+        words=starts.offsets.to_numpy()[:-1].astype(np.int64),
+        starts=starts.values.to_numpy(),
+        ends=ends.values.to_numpy(),
+        begin=begin[phrase],
+        width=width[phrase],
+        link=link,
+        row=row,
+        choice=choice,
+        told=None if told is None else told[: len(text)],
+        spoken=None if told is None else told[len(text) :],
+    )
+
+
+def _pairs(choice: Choice, phrases: int) -> tuple[Ints, Ints, Ints, Ints]:
+    """Return (link, row) of the best rows of each link's instance, and which of them are each phrase's."""
+    codes = choice.rows["code"]
+    begin = np.searchsorted(codes, choice.code, side="left")
+    width = np.minimum(np.searchsorted(codes, choice.code, side="right") - begin, _WEIGHED)
+    of_phrase = np.bincount(choice.phrase, width, phrases).astype(np.int64)
+    return np.repeat(np.arange(len(width)), width), ranges(begin, width), np.cumsum(of_phrase) - of_phrase, of_phrase
+
+
+def mentions(items: Items, texts: Texts, *, large: bool, top_k: int, steps: Steps) -> pa.Table:
+    """Return text (the place in ``items``) and the columns of the table mentions but its key, by text and concept.
+
+    ``large`` says whether the isA table has LARGE pairs or more: concepts with a low score are not linked then.
+    """
+    choice = texts.choice
+    count = texts.first[items.text + 1] - texts.first[items.text]
+    phrase = ranges(texts.first[items.text], count)
+    occurrence = np.repeat(np.arange(len(phrase)), texts.width[phrase])
+    pair = ranges(texts.begin[phrase], texts.width[phrase])
+    row = texts.row[pair]
+    item = np.repeat(np.arange(len(count)), count)[occurrence]
+    score = _weighed(items, texts, item, row, steps)
+    if large:
         kept = np.flatnonzero(score >= LEAST)
-        mention, row, score = mention[kept], row[kept], score[kept]
-    where = text_of[occurrence]
-    picked, rank = _rank(where[mention], occurrence[mention], score, choice.rows["concept_code"].to_numpy()[row], top_k)
-    mention, row = mention[picked], row[picked]
-    best = choice.rows.take(pa.array(row))
+        occurrence, pair, row, item = (values[kept] for values in (occurrence, pair, row, item))
+        score = score[kept]
+    picked, rank = _rank(item, occurrence, score, choice.rows["concept"][row], top_k)
+    order = np.lexsort((choice.rows["concept"][row[picked]], item[picked]))
+    picked, rank = picked[order], rank[order]
+    row, item, link = row[picked], item[picked], texts.link[pair[picked]]
+    word = texts.words[phrase[occurrence[picked]]]
+    start = texts.starts[word + choice.first[link]].astype(np.int64)
+    end = texts.ends[word + choice.last[link] - 1].astype(np.int64)
     return pa.table(
         {
-            "text": where[mention],
-            "concept": best["concept"],
-            "surface": _surfaces(texts.text, where[mention], start[mention], end[mention]),
-            "start": start[mention],
-            "end": end[mention],
-            "typicality": best["typicality"],
-            "p_instance": best["p_instance"],
-            "rep": best["rep"],
+            "text": item,
+            "concept": choice.concepts.take(pa.array(choice.rows["concept"][row])),
+            "surface": _surfaces(texts.text.take(pa.array(items.text)), item, start, end),
+            "start": start,
+            "end": end,
+            **{name: choice.rows[name][row] for name in ("typicality", "p_instance", "rep")},
             "rank": rank,
         }
     )
 
 
-def _expand(phrase: Ints, owner: Ints) -> tuple[Ints, Ints]:
-    """Return (place in ``phrase``, place in ``owner``) of all pairs that are the same; ``owner`` is ascending."""
-    begin = np.searchsorted(owner, phrase, side="left")
-    width = np.searchsorted(owner, phrase, side="right") - begin
-    place = np.repeat(np.arange(len(phrase)), width)
-    within = np.arange(len(place)) - np.repeat(np.cumsum(width) - width, width)
-    return place, np.repeat(begin, width) + within
-
-
-def _spans(flat: pa.StructArray, occurrence: Ints, first: Ints, last: Ints) -> tuple[Ints, Ints]:
-    starts, ends = pc.struct_field(flat, "starts"), pc.struct_field(flat, "ends")
-    offsets = starts.offsets.to_numpy()[:-1][occurrence]
-    start = starts.values.to_numpy()[offsets + first].astype(np.int64)
-    return start, ends.values.to_numpy()[offsets + last - 1].astype(np.int64)
-
-
-def _spread(code: Ints, row_code: Ints) -> tuple[Ints, Ints]:
-    """Return (place in ``code``, row) for the best rows of each link's instance; rows are by code, best first."""
-    begin = np.searchsorted(row_code, code, side="left")
-    width = np.minimum(np.searchsorted(row_code, code, side="right") - begin, _WEIGHED)
-    mention = np.repeat(np.arange(len(code)), width)
-    within = np.arange(len(mention)) - np.repeat(np.cumsum(width) - width, width)
-    return mention, np.repeat(begin, width) + within
-
-
-def _weighed(relation: Ints, subject: Floats | None, text: Ints, choice: Choice, row: Ints, steps: Steps) -> Floats:
-    """Return the score of each (text, row): that of the row, and what relation and subject add."""
-    score: Floats = choice.rows["score"].to_numpy()[row]
+def _weighed(items: Items, texts: Texts, item: Ints, row: Ints, steps: Steps) -> Floats:
+    """Return the score of each (item, row): that of the row, and what relation and subject add."""
+    choice = texts.choice
+    concept = choice.rows["concept"][row]
+    score: Floats = choice.rows["score"][row]
     if steps.relation:
-        score = score + by_relation(relation[text], choice.rows["class"].to_numpy()[row])
-    if subject is not None:
-        domain = choice.rows["domain"].to_numpy()[row]
-        score = score + np.where(domain >= 0, PULL * subject[text, np.maximum(domain, 0)], 0.0)
+        score = score + by_relation(items.relation[item], choice.classes[concept])
+    if texts.told is not None and texts.spoken is not None:
+        subject = subjects(texts.told[items.text] + texts.spoken[items.titles])
+        domain = choice.domains[concept]
+        score = score + np.where(domain >= 0, PULL * subject[item, np.maximum(domain, 0)], 0.0)
     return score
 
 
@@ -147,8 +180,17 @@ def _firsts(group: Ints, member: Ints) -> Ints:
     return np.sort(first)
 
 
-def _surfaces(texts: pa.Array, text_of: Ints, start: Ints, end: Ints) -> pa.Array:
-    distinct, which = np.unique(text_of, return_inverse=True)
-    strings = texts.take(pa.array(distinct)).to_pylist()
-    spans = zip(which.tolist(), start.tolist(), end.tolist(), strict=True)
-    return pa.array([strings[text][begin:stop] for text, begin, stop in spans], pa.string())
+def _surfaces(texts: pa.Array, text: Ints, start: Ints, end: Ints) -> pa.Array:
+    """Return texts[text][start:end] of each place; ``start`` and ``end`` count code points."""
+    if not len(text):
+        return pa.array([], pa.string())
+    bounds = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    data = np.frombuffer(texts.buffers()[2], np.uint8)
+    # UTF-8 has one byte that does not begin with the bits 10 for each code point
+    points = np.append(np.flatnonzero(data & 0xC0 != 0x80), len(data))
+    before = np.searchsorted(points, bounds[:-1])[text]
+    begin, stop = points[before + start], points[before + end]
+    offsets = np.concatenate(([0], np.cumsum(stop - begin))).astype(np.int32)
+    return pa.StringArray.from_buffers(
+        len(text), pa.py_buffer(offsets), pa.py_buffer(data[ranges(begin, stop - begin)])
+    )

@@ -7,8 +7,8 @@ parts of speech (words.py) and its neighbours; a phrase is a run of nouns and wh
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -25,8 +25,8 @@ _PHRASE: Final = re.compile("(?![o#])[nagp#o]*n|G")
 """A phrase in tags: nouns with adjectives, -ing forms, participles, numbers and possessive marks in front of them, and
 an -ing form with an object behind it."""
 
-_REMEMBERED: Final = 200_000
-"""Tokens whose lower case is kept at hand."""
+_REMEMBERED: Final = 100_000
+"""Pieces between spaces whose tokens are kept at hand."""
 
 PHRASE: Final = pa.struct(
     [("starts", pa.list_(pa.int32())), ("ends", pa.list_(pa.int32())), ("words", pa.string()), ("tags", pa.string())]
@@ -43,22 +43,33 @@ class Phrase(NamedTuple):
     tags: str
 
 
+class _Word(NamedTuple):
+    """A token of a piece between spaces: where it starts and ends there, its lower case, what it can be (words.py)."""
+
+    start: int
+    end: int
+    word: str
+    kind: str
+
+
 class Chunker:
     """Tokens, tags and phrases; made once a process."""
 
     def __init__(self) -> None:
+        self._words = Words()
+        self._known: dict[str, tuple[_Word, ...]] = {}
+
+    @cached_property
+    def _tokenize(self) -> Callable[[str], Any]:
+        # imported by those who read texts only: a second, and 100 MB
         import spacy
 
-        nlp = spacy.blank("en")
-        self._tokenize = nlp.tokenizer
-        self._strings = nlp.vocab.strings
-        self._words = Words()
-        self._known: dict[int, tuple[str, int]] = {}
+        return spacy.blank("en").tokenizer
 
     def phrases(self, text: str) -> list[Phrase]:
         """Return the noun phrases of ``text`` in order; a phrase never crosses a mark of punctuation."""
-        starts, ends, words = self.tokens(text)
-        tags = self._tags(words)
+        starts, ends, words, kinds = self._read(text)
+        tags = self._tags(words, kinds)
         found = []
         for match in _PHRASE.finditer(tags):
             begin, end = match.span()
@@ -69,8 +80,8 @@ class Chunker:
 
     def tagged(self, text: str) -> tuple[list[str], str]:
         """Return the tokens of ``text`` in lower case, and a tag for each."""
-        *_, words = self.tokens(text)
-        return words, self._tags(words)
+        *_, words, kinds = self._read(text)
+        return words, self._tags(words, kinds)
 
     def noun_lemma(self, word: str) -> str:
         """Return the singular of the lower-case noun ``word``."""
@@ -86,41 +97,51 @@ class Chunker:
 
     def tokens(self, text: str) -> tuple[list[int], list[int], list[str]]:
         """Return where each token starts and ends, and its lower case; words joined by hyphens are one token."""
+        return self._read(text)[:3]
+
+    def _read(self, text: str) -> tuple[list[int], list[int], list[str], list[str]]:
+        """Return tokens, and what each can be.
+
+        spaCy cuts a text at white space before all else, so each piece between spaces is asked for once.
+        """
         starts: list[int] = []
         ends: list[int] = []
         words: list[str] = []
+        kinds: list[str] = []
         known = self._known
-        glue = False
-        start = 0
-        for orth, space in self._tokenize(text).to_array(["ORTH", "SPACY"]).tolist():
-            piece, length = known.get(orth) or self._learn(orth)
-            end = start + length
-            if not piece:
-                pass
-            elif words and start == ends[-1] and (glue or (piece == "-" and words[-1][-1].isalnum())):
-                words[-1] += piece
-                ends[-1] = end
-                glue = piece == "-"
-            else:
-                starts.append(start)
-                ends.append(end)
-                words.append(piece)
-                glue = False
-            start = end + space
-        return starts, ends, words
+        place = 0
+        for piece in text.split(" "):
+            for start, end, word, kind in known.get(piece) or self._learn(piece):
+                starts.append(place + start)
+                ends.append(place + end)
+                words.append(word)
+                kinds.append(kind)
+            place += len(piece) + 1
+        return starts, ends, words, kinds
 
-    def _learn(self, orth: int) -> tuple[str, int]:
-        """Return the lower case of a token (empty for white space) and its length in code points."""
-        text = self._strings[orth]
+    def _learn(self, piece: str) -> tuple[_Word, ...]:
+        """Return the tokens of what stands between two spaces, words joined by hyphens put back together."""
+        found: list[tuple[int, int, str]] = []
+        glue = False
+        for token in self._tokenize(piece) if piece else ():
+            text, start = token.text.lower(), token.idx
+            if text.isspace():
+                continue
+            begin, end, before = found[-1] if found else (0, -1, "")
+            if start == end and (glue or (text == "-" and before[-1].isalnum())):
+                found[-1] = (begin, start + len(token), before + text)
+                glue = text == "-"
+            else:
+                found.append((start, start + len(token), text))
+                glue = False
         if len(self._known) > _REMEMBERED:
             self._known.clear()
-        self._known[orth] = found = ("" if text.isspace() else text.lower(), len(text))
-        return found
+        kind = self._words.kind
+        self._known[piece] = words = tuple(_Word(*one, kind(one[2])) for one in found)
+        return words
 
-    def _tags(self, words: Sequence[str]) -> str:
-        kind_of = self._words.kind
-        kinds = [kind_of(word) for word in words]
-        kinds.append(w.MARK)
+    def _tags(self, words: Sequence[str], kinds: list[str]) -> str:
+        kinds = [*kinds, w.MARK]
         tags: list[str] = []
         before = "^"
         for i, kind in enumerate(kinds[:-1]):

@@ -6,6 +6,7 @@ All work is done on what is distinct (phrases, look-up strings, instances), then
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +16,9 @@ import pyarrow.compute as pc
 
 from mindkg.errors import InputError
 from mindkg.link import hypernyms as hierarchy
-from mindkg.link.context import relation_rows, spoken
-from mindkg.link.mentions import Texts, mentions
+from mindkg.link.choice import LARGE
+from mindkg.link.context import relation_rows
+from mindkg.link.mentions import Items, looked_up, mentions
 from mindkg.link.phrases import PARSED, parse
 from mindkg.link.ranking import is_vague
 from mindkg.link.rows import fold
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 _SMALL: Final = 5_000
 """Texts below which worker processes cost more than they bring."""
 
-_BLOCK: Final = 200_000
+_BLOCK: Final = 100_000
 """Texts that are linked at a time."""
 
 _INTENTIONS: Final = pa.schema([(name, pa.string()) for name in ("intention_id", "text", "relation", "titles")])
@@ -89,24 +91,24 @@ def link_tables(
         if value < lowest:
             raise InputError(f"{name} cannot be {value}", hint=f"It is at least {lowest}")
     labels = _vague_labels(vague)
-    table = _parsed(intentions)
+    table = _sorted(intentions)
+    coded = table["text"].combine_chunks().dictionary_encode()
+    parsed = _parsed(coded.dictionary)
     half = table.num_rows // 2
     if progress:
         progress(half)
-    parsed = table["parsed"].combine_chunks()
-    texts = _texts(table["text"], parsed, table["relation"], table["titles"], isa, steps)
-    found = _all_mentions(texts, isa, labels, top_k, steps)
+    found = _all_mentions(coded, parsed, table["relation"], table["titles"], isa, labels, top_k, steps)
     keys = table["intention_id"].take(found["text"])
     linked = pa.table([keys, *(found[name] for name in TABLES["mentions"].names[1:])], schema=TABLES["mentions"])
     if progress:
         progress(table.num_rows - half)
     named = linked["concept"] if kinds is None else pa.chunked_array([*linked["concept"].chunks, *kinds.chunks])
     edges = hierarchy.hypernyms(pc.unique(named), isa, labels, parents=parents, levels=levels, least=least)
-    heads = pc.struct_field(parsed, "heads")
+    heads = pc.struct_field(parsed, "heads").take(coded.indices)
     return Linked(
         {
             "intentions": pa.table([table["intention_id"], table["text"], heads], schema=TABLES["intentions"]),
-            "mentions": linked.sort_by([("intention_id", "ascending"), ("concept", "ascending")]),
+            "mentions": linked,
             "concepts": _concepts(named, edges, isa, labels),
             "hypernyms": edges,
             "ancestors": hierarchy.ancestors(edges),
@@ -136,34 +138,15 @@ def link_texts(
             raise InputError(
                 f"{len(texts)} texts but {len(given)} {name}", hint="Give one for each text, None for none"
             )
-    columns = [pa.array(given or [None] * len(texts), pa.string()) for given in (texts, relations, titles)]
-    text, relation, title = (pa.chunked_array([column]) for column in columns)
-    known = _texts(text, parse(columns[0]), relation, title, isa, steps)
-    rows = _all_mentions(known, isa, labels, top_k, steps)
+    text, relation, title = (
+        pa.chunked_array([given or [None] * len(texts)], pa.string()) for given in (texts, relations, titles)
+    )
+    coded = text.combine_chunks().dictionary_encode()
+    rows = _all_mentions(coded, parse(coded.dictionary), relation, title, isa, labels, top_k, steps)
     found: list[list[Mention]] = [[] for _ in texts]
     for row in rows.sort_by([("text", "ascending"), ("rank", "ascending")]).to_pylist():
         found[row.pop("text")].append(Mention(**row))
     return found
-
-
-def _texts(
-    text: pa.ChunkedArray,
-    parsed: pa.StructArray,
-    relation: pa.ChunkedArray,
-    titles: pa.ChunkedArray,
-    isa: IsaTable,
-    steps: Steps,
-) -> Texts:
-    # many intentions are of the same products
-    coded = pc.fill_null(titles.combine_chunks(), "").dictionary_encode()
-    told = spoken(coded.dictionary if steps.context else coded.dictionary.slice(0, 0), isa)
-    return Texts(
-        text.combine_chunks(),
-        parsed,
-        relation_rows(relation.combine_chunks()),
-        coded.indices.to_numpy().astype(np.int64),
-        told,
-    )
 
 
 def _vague_labels(vague: Collection[str] | None) -> frozenset[str]:
@@ -175,18 +158,21 @@ def _vague_labels(vague: Collection[str] | None) -> frozenset[str]:
     return frozenset(map(fold, vague))
 
 
-def _parsed(intentions: daft.DataFrame) -> pa.Table:
-    """Return the columns of _INTENTIONS and parsed (phrases.PARSED), sorted by key; tokenised by all cores."""
-    from mindkg.engine import daft, from_arrow, pool, spread
-
+def _sorted(intentions: daft.DataFrame) -> pa.Table:
+    """Return the columns of _INTENTIONS, sorted by key."""
     given = [name for name in _INTENTIONS.names if name in intentions.column_names]
     table = intentions.select(*given).to_arrow()
     for name in set(_INTENTIONS.names) - set(given):
         table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
-    table = table.select(_INTENTIONS.names).cast(_INTENTIONS).sort_by("intention_id").combine_chunks()
-    if table.num_rows <= _SMALL:
-        parsed = parse(table["text"].combine_chunks())
-        return table.append_column("parsed", pa.chunked_array([parsed]))
+    return table.select(_INTENTIONS.names).cast(_INTENTIONS).sort_by("intention_id").combine_chunks()
+
+
+def _parsed(texts: pa.Array) -> pa.StructArray:
+    """Return phrases.parse of ``texts``, which are distinct; by all cores where there are many."""
+    if len(texts) <= _SMALL:
+        return parse(texts)
+
+    from mindkg.engine import daft, from_arrow, pool, spread
 
     @daft.cls(**pool(many=True))
     class Parser:
@@ -194,18 +180,37 @@ def _parsed(intentions: daft.DataFrame) -> pa.Table:
         def parse(self, texts: daft.Series) -> pa.Array:
             return parse(texts.to_arrow().cast(pa.string()))
 
-    frame = spread(from_arrow(table), many=True)
+    frame = spread(from_arrow(pa.table({"text": texts})), many=True)
     frame = frame.with_column("parsed", Parser().parse(daft.col("text")))  # type: ignore[arg-type]
-    return frame.to_arrow().cast(table.schema.append(pa.field("parsed", PARSED))).combine_chunks()
+    made = frame.to_arrow()
+    # parts may come back in any order
+    place = pc.index_in(texts, made["text"].cast(pa.string()).combine_chunks())
+    return made["parsed"].cast(PARSED).combine_chunks().take(place)
 
 
-def _all_mentions(texts: Texts, isa: IsaTable, vague: Collection[str], top_k: int, steps: Steps) -> pa.Table:
-    """Return mentions.mentions of all texts, done in blocks so that memory does not grow with their number."""
-    parts = []
-    for begin in range(0, max(len(texts.text), 1), _BLOCK):
-        part = mentions(texts.slice(begin, _BLOCK), isa, vague, top_k, steps)
-        parts.append(part.set_column(0, "text", pc.add(part["text"], begin)))
-    return pa.concat_tables(parts)
+def _all_mentions(
+    texts: pa.DictionaryArray,
+    parsed: pa.StructArray,
+    relation: pa.ChunkedArray,
+    titles: pa.ChunkedArray,
+    isa: IsaTable,
+    vague: Collection[str],
+    top_k: int,
+    steps: Steps,
+) -> pa.Table:
+    """Return mentions.mentions of all texts; ``parsed`` are the distinct ones."""
+    # many intentions are of the same products
+    products = pc.fill_null(titles.combine_chunks(), "").dictionary_encode()
+    known = looked_up(texts.dictionary, parsed, products.dictionary, isa, vague, steps)
+    text, title = (coded.indices.to_numpy().astype(np.int64) for coded in (texts, products))
+    items = Items(text, title, relation_rows(relation.combine_chunks()))
+
+    def block(begin: int) -> pa.Table:
+        part = mentions(items.slice(begin, _BLOCK), known, large=isa.pairs >= LARGE, top_k=top_k, steps=steps)
+        return part.set_column(0, "text", pc.add(part["text"], begin))
+
+    with ThreadPoolExecutor(2) as threads:
+        return pa.concat_tables(threads.map(block, range(0, max(len(texts), 1), _BLOCK)))
 
 
 def _concepts(named: pa.ChunkedArray, edges: pa.Table, isa: IsaTable, vague: Collection[str]) -> pa.Table:

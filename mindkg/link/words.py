@@ -6,10 +6,12 @@ Tables: WordNet's tag counts by part of speech (wordnet/words.tsv.gz), spaCy's l
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mindkg.errors import InputError
 from mindkg.link.folding import fold
@@ -94,15 +96,27 @@ def _before_to() -> frozenset[str]:
     return frozenset(word for word, of in table(_HERE / "closed.tsv") if of == "before_to")
 
 
+@cache
+def lemmas(name: str) -> dict[str, Any]:
+    """Return a table of spaCy's English lemmas, ``lookup`` or ``exc``; spaCy itself takes a second to import.
+
+    Raises InputError where the package that has them is not installed.
+    """
+    package = find_spec("spacy_lookups_data")
+    if package is None or not package.submodule_search_locations:
+        raise InputError("the package spacy-lookups-data is not installed", hint="pip install spacy-lookups-data")
+    path = Path(package.submodule_search_locations[0]) / "data" / f"en_lemma_{name}.json.gz"
+    with gzip.open(path, "rb") as file:
+        tables: dict[str, Any] = json.load(file)
+    return tables
+
+
 class Words:
     """The word tables, loaded once a process."""
 
     def __init__(self) -> None:
-        from spacy.lookups import load_lookups
-
-        lookups = load_lookups("en", ["lemma_lookup", "lemma_exc"])
-        self._lemma = lookups.get_table("lemma_lookup")
-        irregular = lookups.get_table("lemma_exc")
+        self._lemma = lemmas("lookup")
+        irregular = lemmas("exc")
         self._plurals: dict[str, str] = {w: forms[0] for w, forms in irregular["noun"].items() if forms[0] != w}
         self._past: dict[str, str] = {
             w: forms[0] for w, forms in irregular["verb"].items() if forms[0] != w and not w.endswith(("s", "ing"))
