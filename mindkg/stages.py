@@ -296,6 +296,7 @@ def _run_link(job: Job, key: str, records: Records) -> StageRecord:
         "isa": job.isa["path"] if job.isa else "wordnet",
         "isa_rows": {"read": table.rows + table.rejected, "kept": table.rows, "rejected": table.rejected},
         "abstracted": made.left_out,
+        "cycles_broken": linked.cycles(),
     }
     read = intentions.rows + table.rows + table.rejected
     written = {**linked.tables, "kinds": known, "abstractions": made.table}

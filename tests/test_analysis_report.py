@@ -22,7 +22,7 @@ from test_analysis import made
 from mindkg.analysis import comparison, hierarchy, plots
 from mindkg.analysis.comparison_section import comparison_section
 from mindkg.analysis.facts import Facts, Tables, facts_of, read_tables
-from mindkg.analysis.figures import Figure, Section
+from mindkg.analysis.figures import Figure, Listing, Section
 from mindkg.analysis.hierarchy_section import hierarchy_section
 from mindkg.analysis.page import page
 from mindkg.analysis.report import hypernym_report
@@ -189,6 +189,19 @@ def test_the_focus_is_a_concept_of_the_kb_and_drawn(kb: KnowledgeBase, tables: T
     section = hierarchy_section(facts, tables, found, hierarchy.concept_measures(found.graph), rare)
     (figure,) = [item for item in section.items if item.name == "neighbourhood"]
     assert isinstance(figure, Figure) and rare in figure.data["neighbourhood"]["concept"].to_pylist()
+
+
+def test_cycles_that_the_build_broke_are_listed_with_their_weakest_edges(kb: KnowledgeBase, tables: Tables) -> None:
+    noted = hierarchy.Cycles(**kb.manifest.stages["link"].notes["cycles_broken"])
+    assert noted.edges == len(noted.weakest)
+    facts = facts_of(tables)
+    built = hierarchy.Cycles(1234, [["music", "sound", 2, 0.01], ["sound", "noise", 3, 0.5]])
+    found = hierarchy.hypernym_graph(facts, tables, limit=5, built=built)
+    section = hierarchy_section(facts, tables, found, hierarchy.concept_measures(found.graph))
+    assert any("broke 1,234 cycles" in line for line in section.lines)
+    (listed,) = [item for item in section.items if item.name == "cycles"]
+    assert isinstance(listed, Listing) and "2 weakest of the 1,234" in listed.says
+    assert listed.rows.to_pylist()[0] == {"concept": "music", "hypernym": "sound", "count": 2, "p": 0.01}
 
 
 def test_mistakes_of_the_call_are_said(kb: KnowledgeBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -303,15 +303,17 @@ def test_refused_isa_rows_name_file_and_line(tmp_path: Path) -> None:
 
 
 def test_hypernyms_of_the_small_table(isa: IsaTable) -> None:
-    edges = hierarchy.hypernyms(pa.array(["jewelry"]), isa, vague_concepts(), levels=3).to_pylist()
+    edges, broken = (t.to_pylist() for t in hierarchy.hypernyms(pa.array(["jewelry"]), isa, vague_concepts(), levels=3))
     # accessory is an ornament once of 6 times, ornament always an accessory: the weaker edge of the cycle went
     assert [(r["concept"], r["hypernym"], r["count"], r["p"]) for r in edges] == [
         ("jewelry", "accessory", 11, 1.0),
         ("ornament", "accessory", 2, 1.0),
     ]
-    (one,) = hierarchy.hypernyms(pa.array(["accessory"]), isa, vague_concepts(), levels=1).to_pylist()
+    assert broken == [{"concept": "accessory", "hypernym": "ornament", "count": 1, "p": pytest.approx(1 / 6)}]
+    assert link_tables(frame(["necklace"]), isa).cycles() == {"edges": 1, "weakest": [list(broken[0].values())]}
+    (one,) = hierarchy.hypernyms(pa.array(["accessory"]), isa, vague_concepts(), levels=1).kept.to_pylist()
     assert (one["hypernym"], one["count"], one["p"]) == ("ornament", 1, pytest.approx(1 / 6))
-    assert hierarchy.hypernyms(pa.array(["accessory"]), isa, vague_concepts(), levels=1, least=2).num_rows == 0
+    assert hierarchy.hypernyms(pa.array(["accessory"]), isa, vague_concepts(), levels=1, least=2).kept.num_rows == 0
 
 
 EDGES = st.lists(
@@ -332,7 +334,10 @@ def test_cycles_are_broken_at_their_weakest_edge(rows: list[tuple[int, int, int]
         },
         schema=TABLES["hypernyms"],
     )
-    kept = hierarchy.without_cycles(edges)
+    kept, broken = hierarchy.without_cycles(edges)
+    assert kept.num_rows + broken.num_rows == edges.num_rows and broken["p"].to_pylist() == sorted(
+        broken["p"].to_pylist()
+    )
     graph = nx.DiGraph(zip(kept["concept"].to_pylist(), kept["hypernym"].to_pylist(), strict=True))
     assert nx.is_directed_acyclic_graph(graph)
     for low, high in set(strength) - set(graph.edges):

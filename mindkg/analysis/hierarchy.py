@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import networkx as nx
 import pyarrow as pa
@@ -33,12 +33,23 @@ NODES: Final = pa.schema(
 _SAMPLED: Final = 400
 
 
+class Cycles(NamedTuple):
+    """How many edges of the isA table the build left out since they closed cycles, and the weakest of them.
+
+    These are (narrower, broader, count, p).
+    """
+
+    edges: int
+    weakest: Sequence[Sequence[Any]]
+
+
 @dataclass(frozen=True)
 class Hierarchy:
     """A hypernym graph without cycles, its edges from the narrower to the broader concept.
 
     Nodes have ``assertions`` (how many have the concept) and ``vague``, edges ``count`` and ``p``. ``broken`` are the
-    edges (narrower, broader, count) that closed cycles and were taken out; ``concepts`` is how many the KB has,
+    edges (narrower, broader, count) that closed cycles here and were taken out, ``built`` those that
+    the build left out, None where the KB does not say; ``concepts`` is how many the KB has,
     ``frequent`` how many of those that assertions have are here (the others stand above them).
     """
 
@@ -46,10 +57,16 @@ class Hierarchy:
     broken: list[tuple[str, str, int]]
     concepts: int
     frequent: int
+    built: Cycles | None = None
 
 
-def hypernym_graph(facts: Facts, tables: Tables, *, limit: int = 2000, also: Sequence[str] = ()) -> Hierarchy:
-    """Return the graph of the ``limit`` most frequent concepts of assertions, ``also``, and all that is above them."""
+def hypernym_graph(
+    facts: Facts, tables: Tables, *, limit: int = 2000, also: Sequence[str] = (), built: Cycles | None = None
+) -> Hierarchy:
+    """Return the graph of the ``limit`` most frequent concepts of assertions, ``also``, and all that is above them.
+
+    ``built`` is what the notes of the stage link say of cycles.
+    """
     used = concept_distribution(facts)
     frequent = pa.concat_arrays([used["concept"].slice(0, limit).combine_chunks(), pa.array(also, pa.string())])
     closure = tables["ancestors"]
@@ -68,7 +85,7 @@ def hypernym_graph(facts: Facts, tables: Tables, *, limit: int = 2000, also: Seq
     for row in edges.to_pylist():
         graph.add_edge(row["concept"], row["hypernym"], count=row["count"], p=row["p"])
     broken = break_cycles(graph)
-    return Hierarchy(graph, broken, tables["concepts"].num_rows, min(limit, used.num_rows))
+    return Hierarchy(graph, broken, tables["concepts"].num_rows, min(limit, used.num_rows), built)
 
 
 def break_cycles(graph: Graph) -> list[tuple[str, str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import networkx as nx
@@ -40,8 +40,7 @@ def hierarchy_section(
     community = dict(zip(nodes["concept"].to_pylist(), nodes["community"].to_pylist(), strict=True))
     focus = focus or _focus(direct)
     section.items += _pictures(direct, community, focus) if graph.number_of_edges() else []
-    if found.broken:
-        section.items.append(_cycles(found))
+    section.items += _cycles(found)
     section.items += [_roots(graph), _levels(nodes), *_central(nodes), _communities(nodes)]
     section.items += tie_items(facts, tables)
     return section
@@ -55,8 +54,7 @@ def _facts_of_graph(found: Hierarchy, direct: Graph) -> list[str]:
         f"The graph has {len(graph):,} of the KB's {found.concepts:,} concepts: the {found.frequent:,} most frequent "
         f"of assertions (--limit), and what stands above them; {above:,} are of no assertion. {alone:,} "
         "have neither hypernym nor hyponym here.",
-        f"{len(found.broken):,} cycles were found and broken at their weakest edge here; the build breaks those of "
-        "the isA table in the same way before it publishes the table hypernyms.",
+        f"{_built(found)}; in what it left {len(found.broken):,} were found and broken here.",
         f"{graph.number_of_edges():,} hypernym edges, {direct.number_of_edges():,} of them in the transitive "
         "reduction, which is what the pictures show; the others say what a longer way says too.",
         f"{len(hierarchy.roots(graph)):,} roots; the longest way down has "
@@ -109,11 +107,30 @@ def named_communities(community: dict[str, str], concepts: Iterable[str]) -> tup
     return kinds, [*largest, pictures.REST] if len(largest) < len(sizes) else largest
 
 
-def _cycles(found: Hierarchy) -> Listing:
-    rows = [dict(zip(("concept", "hypernym", "count"), edge, strict=True)) for edge in found.broken]
-    schema = pa.schema([("concept", pa.string()), ("hypernym", pa.string()), ("count", pa.int64())])
-    return Listing("cycles", "Edges that closed cycles", "Each was the weakest of a cycle, and was taken out.",
-                   pa.Table.from_pylist(rows, schema=schema))  # fmt: skip
+def _built(found: Hierarchy) -> str:
+    told = "cycles" if found.built is None else f"{found.built.edges:,} cycles"
+    return f"The build broke {told} of the isA table at their weakest edge before it published the table hypernyms"
+
+
+def _cycles(found: Hierarchy) -> list[Listing]:
+    columns = [("concept", pa.string()), ("hypernym", pa.string()), ("count", pa.int64()), ("p", pa.float64())]
+    listings = []
+    if found.built and found.built.edges:
+        table = _rows(found.built.weakest, columns)
+        says = f"The {len(table):,} weakest of the {found.built.edges:,} edges of the isA table that closed a cycle: "
+        says += "each was the weakest edge of its cycle, and is not in the KB. p is P(hypernym given concept)."
+        listings.append(Listing("cycles", "Edges that closed cycles", says, table))
+    if found.broken:
+        says = "Each was the weakest of a cycle of the KB, and was taken out here."
+        listings.append(
+            Listing("cycles-left", "Edges that still closed cycles", says, _rows(found.broken, columns[:3]))
+        )
+    return listings
+
+
+def _rows(rows: Sequence[Sequence[Any]], columns: Sequence[tuple[str, pa.DataType]]) -> pa.Table:
+    names = [name for name, _ in columns]
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=pa.schema(columns))
 
 
 def _roots(graph: Graph) -> Listing:

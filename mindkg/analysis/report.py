@@ -70,7 +70,9 @@ def hypernym_report(
         called = names or _names(kb.path, compare.path)
         parts.append(comparison_section(facts, facts_of(read_tables(compare)), called))
     say("hypernym graph")
-    found = hierarchy.hypernym_graph(facts, tables, limit=limit, also=[focus] if focus else [])
+    noted = kb.manifest.stages["link"].notes.get("cycles_broken")
+    built = hierarchy.Cycles(**noted) if noted else None
+    found = hierarchy.hypernym_graph(facts, tables, limit=limit, also=[focus] if focus else [], built=built)
     nodes = hierarchy.concept_measures(found.graph)
     parts.append(hierarchy_section(facts, tables, found, nodes, focus))
     folder = Path(output)

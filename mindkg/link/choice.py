@@ -323,7 +323,11 @@ def _fixed(rows: pa.Table) -> pa.Array:
     """Return the instances of several words that are well known and under no concept with the same last word."""
     several = rows.filter(pc.match_substring(rows["instance"], " "))
     several = several.filter(pc.greater_equal(several["total"], _FIXED))
-    low, high = (pc.replace_substring_regex(several[name], "^.* ", "") for name in ("instance", "concept"))
-    named = pc.unique(several.filter(pc.equal(low, high))["instance"])
-    every = pc.unique(several["instance"])
-    return every.filter(pc.invert(pc.is_in(every, named)))
+    low, high = (several[name].combine_chunks().dictionary_encode() for name in ("instance", "concept"))
+    size = len(low.dictionary)
+    ends = pc.replace_substring_regex(pa.concat_arrays([low.dictionary, high.dictionary]), "^.* ", "")
+    end = ends.dictionary_encode().indices.to_numpy()
+    instance = low.indices.to_numpy()
+    named = np.zeros(size, bool)
+    named[instance[end[instance] == end[size + high.indices.to_numpy()]]] = True
+    return low.dictionary.filter(pa.array(~named))

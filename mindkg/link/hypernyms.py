@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,17 @@ BROAD: Final = 20
 """Instances from which on a concept is known well enough to say which concepts are broader than it."""
 
 
+class Edges(NamedTuple):
+    """The table hypernyms, sorted, and in its form the edges that closed cycles and were left out, weakest first."""
+
+    kept: pa.Table
+    broken: pa.Table
+
+
 def hypernyms(
     concepts: pa.Array, isa: IsaTable, vague: Collection[str], *, parents: int = 5, levels: int = 3, least: int = 1
-) -> pa.Table:
-    """Return the table hypernyms for ``concepts`` and upwards ``levels`` steps.
+) -> Edges:
+    """Return the table hypernyms for ``concepts`` and upwards ``levels`` steps, and what was left out of it.
 
     A concept has its ``parents`` likeliest hypernyms that are not in ``vague``, were counted ``least`` times or more
     and are no noise (ranking.judged); a concept with BROAD instances or more has only those with still more instances.
@@ -40,7 +47,8 @@ def hypernyms(
         found = pc.unique(edges["hypernym"])
         front = found.filter(pc.invert(pc.is_in(found, seen)))
         seen = pa.concat_arrays([seen, front])
-    return without_cycles(pa.concat_tables(parts)).sort_by([("concept", "ascending"), ("hypernym", "ascending")])
+    edges = without_cycles(pa.concat_tables(parts))
+    return edges._replace(kept=edges.kept.sort_by([("concept", "ascending"), ("hypernym", "ascending")]))
 
 
 def _likeliest(front: pa.Array, isa: IsaTable, vague: Collection[str], parents: int, least: int) -> pa.Table:
@@ -59,8 +67,8 @@ def _likeliest(front: pa.Array, isa: IsaTable, vague: Collection[str], parents: 
     return pa.table([rows["instance"], rows["concept"], rows["count"], p], schema=TABLES["hypernyms"])
 
 
-def without_cycles(edges: pa.Table) -> pa.Table:
-    """Return the table hypernyms without the weakest edge of each cycle.
+def without_cycles(edges: pa.Table) -> Edges:
+    """Return the table hypernyms without the weakest edge of each cycle, and these edges.
 
     Edges are taken from strong to weak and one that would close a cycle is left out, so a lost edge is the weakest of a
     cycle whose other edges all stay. The order of nodes is kept topological while edges come in (Pearce and Kelly
@@ -80,7 +88,7 @@ def without_cycles(edges: pa.Table) -> pa.Table:
     ]
     keep = np.ones(edges.num_rows, bool)
     keep[lost] = False
-    return edges.filter(pa.array(keep))
+    return Edges(edges.filter(pa.array(keep)), edges.take(pa.array(lost[::-1], pa.int64())))
 
 
 def _nodes(edges: pa.Table) -> pa.Array:

@@ -134,6 +134,7 @@ class Index:
             parts = [
                 part for part in threads.map(lambda job: self._read(job[0], job[1], among), jobs) if len(part.labels)
             ]
+        self._stored.forget()
         if not parts:
             return self._schema.empty_table()
         every = pa.concat_arrays([part.labels for part in parts])

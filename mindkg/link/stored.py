@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import mmap
 import struct
+import sys
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -47,6 +48,11 @@ class Stored:
         directory = json.loads(self.data[len(self.data) - 8 - size : -8])
         self.columns: Final[list[tuple[str, bool]]] = [(name, strings) for name, strings in directory["columns"]]
         self._arrays: dict[str, dict[str, tuple[int, int]]] = directory["arrays"]
+
+    def forget(self) -> None:
+        """Give back the pages that were read: they stay in the system's cache, not in this process's memory."""
+        if sys.platform != "win32":
+            self.data.madvise(mmap.MADV_DONTNEED)
 
     def array(self, bucket: int, name: str) -> tuple[int, int]:
         """Return place and bytes of an array; raises KeyError where the bucket is empty."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,9 @@ _SMALL: Final = 5_000
 _BLOCK: Final = 100_000
 """Texts that are linked at a time."""
 
+_NOTED: Final = 100
+"""Edges of cycles that a KB's notes name."""
+
 _INTENTIONS: Final = pa.schema([(name, pa.string()) for name in ("intention_id", "text", "relation", "titles")])
 
 
@@ -55,9 +58,18 @@ class Mention:
 
 @dataclass(frozen=True)
 class Linked:
-    """The tables intentions (with heads), mentions, concepts, hypernyms, ancestors and rejects, sorted."""
+    """The tables intentions (with heads), mentions, concepts, hypernyms, ancestors and rejects, sorted.
+
+    ``broken`` are the edges that closed cycles and are not in hypernyms, in its form, the weakest first.
+    """
 
     tables: Mapping[str, pa.Table]
+    broken: pa.Table
+
+    def cycles(self) -> dict[str, Any]:
+        """Return how many edges were left out of cycles, and concept, hypernym, count and p of the weakest ones."""
+        weakest = [list(row.values()) for row in self.broken.slice(0, _NOTED).to_pylist()]
+        return {"edges": self.broken.num_rows, "weakest": weakest}
 
 
 def link_tables(
@@ -109,11 +121,12 @@ def link_tables(
         {
             "intentions": pa.table([table["intention_id"], table["text"], heads], schema=TABLES["intentions"]),
             "mentions": linked,
-            "concepts": _concepts(named, edges, isa, labels),
-            "hypernyms": edges,
-            "ancestors": hierarchy.ancestors(edges),
+            "concepts": _concepts(named, edges.kept, isa, labels),
+            "hypernyms": edges.kept,
+            "ancestors": hierarchy.ancestors(edges.kept),
             "rejects": _rejects(isa),
-        }
+        },
+        edges.broken,
     )
 
 
