@@ -15,12 +15,12 @@ from mindkg.stages import Progress, distillations, ledger, scan, tables_of
 from mindkg.storage import KBDirectory, write_json
 
 if TYPE_CHECKING:
-    import daft
     import pyarrow as pa
 
     from mindkg.distill.backends import Backend
     from mindkg.distill.calibration import Method, Report
     from mindkg.distill.ledger import Ledger
+    from mindkg.distill.rows import Rows
 
 _EXTENT: Final = ("relations", "samples")
 
@@ -30,7 +30,7 @@ class Distillation:
     """What a distillation did: the settings as they were used, counts by pass, and the build behind it.
 
     The counts of a pass are ``planned`` = ``answered`` + ``failed`` + ``missing`` requests; ``unasked`` products, pairs
-    or generations lack what a request needs.
+    or generations lack what a request needs, ``waiting`` ones among them features that may still come.
     """
 
     settings: Settings
@@ -87,6 +87,9 @@ def distill(
                     )
                 answers.compact()
             _check_answered(opened, made.counts, tell)
+            if waiting := sum(n["waiting"] for n in made.counts.values()):
+                how = "run it again, or ask without them: --passes intentions,filter"
+                tell(f"{waiting:,} pairs wait for features that failed: {how}")
             built = run_locked(directory, {"distill": _with(settings, directory)}, progress=progress)
             return Distillation(settings, made.counts, built)
     finally:
@@ -220,6 +223,7 @@ def calibrate(
     from mindkg.distill.calibration import calibrate as fit
     from mindkg.distill.labels import read_labels
     from mindkg.distill.passes import run_passes
+    from mindkg.distill.rows import Rows
 
     if not Path(labels).is_file():
         raise InputError("there is no file of labels", record=str(labels))
@@ -232,12 +236,12 @@ def calibrate(
     last = replace(scored[-1], calibration=None)
     with directory.writing():
         with directory.scratch() as staging, ledger(directory) as answers:
-            tables = _tables_to_ask(directory)
-            tables["verdicts"] = tables["verdicts"].limit(0)  # all are judged anew, from the ledger
+            tables = {**_tables_to_ask(directory), "verdicts": Rows(())}  # all are judged anew, from the ledger
             made = run_passes(
                 tables, last, root=directory.path, ledger=answers, staging=staging, backend=None, progress=progress
             )
-            told = read_labels(Path(labels), made.tables["verdicts"], tables["generations"])
+            generations = scan(directory, directory.open_manifest().stages["distill"].tables["generations"])
+            told = read_labels(Path(labels), made.tables["verdicts"], generations)
         calibration, quality = fit(told.scores, told.labels.tolist(), method)
         found = {"labels": str(labels), "settings": last.to_json(), **quality.to_json(), "rejects": list(told.rejects)}
         write_json(directory.path / "calibration.json", found)
@@ -270,11 +274,13 @@ def _settings(model: str, revision: str, passes: Sequence[str], relations: Seque
     )
 
 
-def _tables_to_ask(kb: KBDirectory) -> dict[str, daft.DataFrame]:
+def _tables_to_ask(kb: KBDirectory) -> dict[str, Rows]:
     """Return the tables that requests are made of: what the sources, the pictures and earlier distillations told."""
+    from mindkg.distill.rows import Rows
+
     stages = kb.open_manifest().stages
     entries = tables_of({name: stages[name] for name in ("sources", "images", "distill") if name in stages})
-    return {name: scan(kb, entry) for name, entry in entries.items() if name != "rejects"}
+    return {name: Rows.of(kb.table_folder(entry)) for name, entry in entries.items() if name != "rejects"}
 
 
 def _mode(settings: Settings, backend: Backend, known: Ledger, say: Callable[[str], None]) -> Settings:

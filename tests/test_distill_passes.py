@@ -16,6 +16,7 @@ from mindkg.distill.ledger import Ledger
 from mindkg.distill.passes import Distilled, run_passes
 from mindkg.distill.pictures import picture_bytes
 from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.distill.rows import Rows
 from mindkg.distill.runs import run_of
 from mindkg.distill.settings import Settings
 from mindkg.errors import MindKGError
@@ -43,9 +44,9 @@ def all_rows(made: Distilled) -> dict[str, list[dict[str, Any]]]:
     return {name: rows(made, name) for name in ("features", "generations", "verdicts", "runs", "rejects")}
 
 
-def counts(planned: int, answered: int, failed: int, missing: int, unasked: int) -> dict[str, int]:
+def counts(planned: int, answered: int, failed: int, missing: int, unasked: int, waiting: int = 0) -> dict[str, int]:
     given = {"planned": planned, "answered": answered, "failed": failed, "missing": missing}
-    return {**given, "unasked": unasked}
+    return {**given, "unasked": unasked, "waiting": waiting}
 
 
 def test_three_passes(tmp_path: Path) -> None:
@@ -115,6 +116,44 @@ def test_failed_requests_are_rejects_with_the_servers_words(tmp_path: Path) -> N
     assert set(failed) == {"P2", *(f"{pair}/isA#{n}" for pair in (TENTS, LAMPS) for n in (0, 1)), *judged}
     assert {row["detail"] for row in failed.values()} == {"the prompt is too long"}
     assert {row["stage"] for row in rejects} == {"distill"}
+
+
+def failing(product: str, status: int | None) -> Fake:
+    """Return a model that cannot describe ``product``."""
+
+    def answer(request: Request) -> Outcome:
+        error = RequestError("no", status=status)
+        return error if request.subject.product_id == product else usual(request)
+
+    return Fake(answer)
+
+
+@pytest.mark.parametrize("status", [503, 429, None])
+def test_a_pair_waits_for_features_that_may_still_come(tmp_path: Path, status: int | None) -> None:
+    first = distil(tmp_path, backend=failing("P3", status), max_error_rate=1.0)
+    assert first.counts["features"] == counts(3, 2, 1, 0, 1)
+    assert first.counts["intentions"] == counts(4, 4, 0, 0, 2, waiting=1)
+    assert {row["cobuy_id"] for row in rows(first, "generations")} == {TENTS}
+    waits = next(row for row in rows(first, "rejects") if row["record"] == LAMPS)
+    assert (waits["reason"], waits["detail"]) == ("request_failed", "features of a product: they come first")
+    assert all_rows(distil(tmp_path)) == all_rows(first)
+    rest = Fake()
+    second = distil(tmp_path, backend=rest)
+    assert {r.subject.product_id for r in rest.sent if r.stage == "features"} == {"P3"}
+    asked = [r for r in rest.sent if r.stage == "intentions"]
+    assert len(asked) == 4 and all("About B: features of P3" in r.prompt.text for r in asked)
+    assert second.counts["intentions"] == counts(8, 8, 0, 0, 1)
+
+
+def test_a_pair_does_not_wait_for_features_that_were_refused(tmp_path: Path) -> None:
+    made = distil(tmp_path, backend=failing("P3", 400), max_error_rate=1.0)
+    assert made.counts["intentions"] == counts(8, 8, 0, 0, 1)
+
+
+def test_intentions_alone_wait_for_nothing(tmp_path: Path) -> None:
+    distil(tmp_path, replace(SETTINGS, passes=("features",)), failing("P3", 503), max_error_rate=1.0)
+    made = distil(tmp_path, replace(SETTINGS, passes=("intentions",)), Fake())
+    assert made.counts["intentions"] == counts(8, 8, 0, 0, 1)
 
 
 def test_a_broken_picture_is_a_reject_of_its_own_kind(tmp_path: Path) -> None:
@@ -236,7 +275,8 @@ def test_a_dry_run_says_what_is_sent_then(tmp_path: Path) -> None:
         staging = tmp_path / f"dry-{sum(1 for _ in tmp_path.iterdir())}"
         staging.mkdir()
         with Ledger(tmp_path / "ledger") as ledger:
-            return dry_run(tables, SETTINGS, root=tmp_path, ledger=ledger, staging=staging).to_pylist()
+            given = {name: Rows.of(found) for name, found in tables.items()}
+            return dry_run(given, SETTINGS, root=tmp_path, ledger=ledger, staging=staging).to_pylist()
 
     before = dry()
     assert [(row["pass"], row["requests"], row["to_send"], row["exact"]) for row in before] == [

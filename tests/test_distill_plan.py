@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import resource
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from distill_tables import PAIRS, kb_tables, table
+from distill_tables import PAIRS, kb_tables
 
-from mindkg.distill.plan import filter_requests, intention_requests, requests, subjects
+from mindkg.distill.plan import requests
 from mindkg.distill.requests import Request
+from mindkg.distill.rows import Rows
 from mindkg.distill.runs import intentions_run, run_of
 from mindkg.distill.settings import Settings
+from mindkg.distill.shelf import Shelf, shelf
 from mindkg.errors import StorageError
 from mindkg.identity import cobuy_key
 
@@ -32,8 +36,16 @@ def generation(number: int, run: str = "other", text: str = "they can camp", **m
     return {**row, "run_id": run, "source_record": f"FS_{number}", **more}
 
 
+@contextmanager
+def opened(stage: Any, tables: Any, settings: Settings, folder: Path) -> Iterator[Shelf]:
+    given = {name: Rows.of(found) for name, found in tables.items()}
+    with shelf(stage, given, settings, folder / "staging") as filled:
+        yield filled
+
+
 def plan(stage: Any, tables: Any, settings: Settings, folder: Path) -> list[Request]:
-    return list(requests(stage, tables, settings, root=folder, staging=folder / "staging"))
+    with opened(stage, tables, settings, folder) as filled:
+        return list(requests(filled, settings, folder))
 
 
 def test_features_are_asked_of_products_in_a_pair(tmp_path: Path) -> None:
@@ -46,7 +58,8 @@ def test_features_are_asked_of_products_in_a_pair(tmp_path: Path) -> None:
     ]
     assert made[0].pictures[0].path == tmp_path / "P1.jpg"
     assert "Blue tent" in made[0].prompt.text and "no picture" in made[1].prompt.text
-    assert set(subjects("features", tables, SETTINGS).to_pydict()["product_id"]) == {"P1", "P2", "P3", "P4"}
+    with opened("features", tables, SETTINGS, tmp_path) as filled:
+        assert (filled.subjects(), filled.askable(), list(filled.unasked())) == (4, 3, [("P4", 0)])
     assert not list((tmp_path / "staging").iterdir())
 
 
@@ -83,7 +96,7 @@ def test_a_kb_without_pictures(tmp_path: Path) -> None:
 
 
 def test_the_filter_judges_the_generations_of_its_own_run(tmp_path: Path) -> None:
-    run = intentions_run(SETTINGS, table("features", [])).run_id
+    run = intentions_run(SETTINGS, Rows(())).run_id
     rows = [generation(2, run, source_record="1"), generation(1, run, source_record="0"), generation(3)]
     (first, second) = plan("filter", kb_tables(tmp_path, generations=rows), SETTINGS, tmp_path)
     assert [first.subject.generation_id, second.subject.generation_id] == ["g1", "g2"]
@@ -103,7 +116,8 @@ def test_the_filter_alone_judges_what_has_no_verdict_of_this_run(tmp_path: Path)
     made = plan("filter", tables, settings, tmp_path)
     assert [r.subject.generation_id for r in made] == ["g2", "g3"]
     assert (made[0].sampling.max_tokens, made[0].sampling.seed, made[0].sampling.logprobs) == (512, 5, 0)
-    assert sorted(subjects("filter", tables, settings).to_pydict()["generation_id"]) == ["g2", "g3", "g4"]
+    with opened("filter", tables, settings, tmp_path) as filled:
+        assert (filled.subjects(), list(filled.unasked())) == (3, [("g4", 0)])
 
 
 def test_generations_of_a_pair_are_judged_next_to_each_other(tmp_path: Path) -> None:
@@ -144,25 +158,22 @@ def test_requests_are_made_one_by_one(tmp_path: Path) -> None:
     ]
     named = [{"product_id": p, "title": f"title {p}", "category": [], "source": "t"} for p in ids]
     tables = kb_tables(tmp_path, products=named, cobuys=pairs, features=told, images=[])
-    drawn = intention_requests(tables, Settings("m"), root=tmp_path, staging=tmp_path)
-    next(drawn)
-    tracemalloc.start()
-    length = sum(len(request.prompt.text) for request in drawn)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    with opened("intentions", tables, Settings("m"), tmp_path) as filled:
+        drawn = requests(filled, Settings("m"), tmp_path)
+        next(drawn)
+        tracemalloc.start()
+        length = sum(len(request.prompt.text) for request in drawn)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
     assert length > 12_000_000 and peak < 1_000_000
 
 
 def test_a_plan_that_is_left_leaves_no_file(tmp_path: Path) -> None:
-    drawn = filter_requests(
-        kb_tables(tmp_path, generations=[generation(1), generation(2)]),
-        Settings("m", passes=("filter",)),
-        root=tmp_path,
-        staging=tmp_path / "staging",
-    )
-    next(drawn)
-    assert list((tmp_path / "staging").iterdir())
-    drawn.close()  # type: ignore[attr-defined]
+    tables = kb_tables(tmp_path, generations=[generation(1), generation(2)])
+    settings = Settings("m", passes=("filter",))
+    with opened("filter", tables, settings, tmp_path) as filled:
+        next(requests(filled, settings, tmp_path))
+        assert list((tmp_path / "staging").iterdir())
     assert not list((tmp_path / "staging").iterdir())
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from lvlm_server import running
 
 import mindkg
 from mindkg import distillation, pipeline
@@ -250,6 +251,29 @@ def test_mistakes_are_one_line(kb: Path, tmp_path: Path, options: list[str], wor
         [sys.executable, "-m", "mindkg", "distill", str(kb), *given], capture_output=True, text=True, check=False
     )
     assert ran.returncode == 1 and words in ran.stderr and "Traceback" not in ran.stderr
+
+
+def test_each_question_is_paid_for_once_though_a_server_fails_now_and_then(tmp_path: Path) -> None:
+    titles = {**TITLES, "P2": "Steel Kettle fault:500"}
+    (tmp_path / "products.csv").write_text("product_id,title\n" + "".join(f"{i},{t}\n" for i, t in titles.items()))
+    (tmp_path / "cobuys.csv").write_text("product_a,product_b\n" + "".join(f"{a},{b}\n" for a, b in PAIRS))
+    kb, said = tmp_path / "kb", list[str]()
+    pipeline.build([tmp_path / "products.csv", tmp_path / "cobuys.csv"], kb)
+    options: dict[str, Any] = {"options": {"retries": 0}, "max_error_rate": 1.0, "say": said.append, **USED}
+    with running() as server:
+        done = [distillation.distill(kb, server.address, **options) for _ in range(4)]
+        paid = server.stats()["paid"]
+    told = [{name: (n["answered"], n["failed"], n["waiting"]) for name, n in one.counts.items()} for one in done]
+    assert told == [
+        {"features": (3, 1, 0), "intentions": (1, 0, 2), "filter": (1, 0, 0)},
+        {"features": (4, 0, 0), "intentions": (1, 2, 0), "filter": (1, 0, 0)},
+        {"features": (4, 0, 0), "intentions": (3, 0, 0), "filter": (1, 2, 0)},
+        {"features": (4, 0, 0), "intentions": (3, 0, 0), "filter": (3, 0, 0)},
+    ]
+    assert len(paid) == 1 + 4 + 3 + 3 and set(paid.values()) == {1}
+    assert [line for line in said if "wait" in line] == [
+        "2 pairs wait for features that failed: run it again, or ask without them: --passes intentions,filter"
+    ]
 
 
 def test_one_model_that_fails_at_everything_stops_the_run(kb: Path) -> None:

@@ -31,6 +31,10 @@ def texts(folder: Path) -> dict[str, str | None]:
     return {row["key"]: row["text"] for row in opened(folder).scan().to_pylist()}
 
 
+def keys_in(folder: Path) -> list[str]:
+    return [key.as_py() for part in list(opened(folder).keys()) for key in part]
+
+
 def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jsonl"))
 
@@ -43,7 +47,7 @@ def rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
 def test_an_empty_folder_has_no_records(tmp_path: Path) -> None:
     journal = opened(tmp_path / "none")
     assert journal.scan().schema == SCHEMA
-    assert journal.scan().num_rows == 0 and journal.keys().to_pylist() == []
+    assert journal.scan().num_rows == 0 and keys_in(tmp_path / "none") == []
     journal.compact()
     assert not (tmp_path / "none").exists()
 
@@ -71,7 +75,7 @@ def test_the_last_record_of_a_key_counts_and_an_answer_beats_an_error(tmp_path: 
         table = opened(tmp_path).scan()
         assert table["text"].to_pylist() == ["new", "kept", None]
         assert table["error"].to_pylist() == [None, None, "second"]
-        assert opened(tmp_path).keys().to_pylist() == ["a", "b"]
+        assert keys_in(tmp_path) == ["a", "b"]
         first.compact()  # leaves the segment of the second
     second.append({"key": "a", "text": "newest"})
     second.close()
@@ -170,7 +174,7 @@ def test_what_is_broken_in_the_middle_costs_only_itself(tmp_path: Path) -> None:
     lines[4] = lines[4].replace(b"f: ", b"f: \xff")
     segment.write_bytes(b"\n".join(lines))
     assert sorted(texts(tmp_path)) == ["a", "d", "e", "g", "h"]
-    assert opened(tmp_path).keys().to_pylist() == ["a", "d", "e", "g", "h"]
+    assert keys_in(tmp_path) == ["a", "d", "e", "g", "h"]
 
 
 def test_a_whole_record_that_does_not_fit_is_said_and_not_lost(tmp_path: Path) -> None:
@@ -248,7 +252,7 @@ def test_readers_and_writers_go_on_while_it_is_compacted(tmp_path: Path) -> None
     def read() -> None:
         least = 0
         while not stop.is_set():
-            found = len(opened(tmp_path).keys())
+            found = len(keys_in(tmp_path))
             wrong.extend([found] if found < least else [])
             least = found
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.distill import planned
-from mindkg.distill.requests import PICTURE_FAILED
+from mindkg.distill.ledger import SCHEMA as LEDGER
+from mindkg.distill.requests import PASSING, PICTURE_FAILED
 from mindkg.distill.runs import Run
 from mindkg.distill.scores import plausibilities, verdicts
 from mindkg.distill.settings import Pass, Settings
@@ -19,10 +20,10 @@ STAGE: Final = "distill"
 TABLE: Final[dict[Pass, str]] = {"features": "features", "intentions": "generations", "filter": "verdicts"}
 """The table that a pass fills."""
 
-TOLD: Final = ("text", "finish_reason", "first", "error", "answered")
+TOLD: Final = ("text", "finish_reason", "first", "error", "answered", "status")
 """What is taken from the ledger."""
 
-JOINED: Final = pa.schema([*planned.SCHEMA, *((name, pa.string()) for name in TOLD)])
+JOINED: Final = pa.schema([*planned.SCHEMA, *(LEDGER.field(name).remove_metadata() for name in TOLD)])
 """A planned request with what the ledger says of it."""
 
 
@@ -75,3 +76,9 @@ def reject_rows(stage: Pass, failed: pa.Table) -> pa.Table:
     }
     schema = TABLES["rejects"]
     return pa.table([columns[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def passing(failed: pa.Table) -> pa.ChunkedArray:
+    """Return which failed requests, in columns of ``JOINED``, another try may answer: their error is of the moment."""
+    lost = pc.and_(pc.is_null(failed["status"]), pc.invert(pc.starts_with(failed["error"], PICTURE_FAILED)))
+    return pc.or_(lost, pc.is_in(failed["status"], pa.array(sorted(PASSING), pa.int64())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from mindkg.distill.passes import Done, requests_each, run_pass, stages, with_rows
-from mindkg.distill.plan import Tables, requests, subjects
+from mindkg.distill.plan import requests
 from mindkg.distill.requests import Request
+from mindkg.distill.rows import Rows, Tables
 from mindkg.distill.settings import Pass, Settings
+from mindkg.distill.shelf import shelf
 
 if TYPE_CHECKING:
-    import daft
-
     from mindkg.distill.ledger import Ledger
 
 CHARACTERS_A_TOKEN: Final = 4
@@ -67,11 +67,10 @@ def dry_run(tables: Tables, settings: Settings, *, root: Path, ledger: Ledger, s
     for stage in stages(settings):
         if ready:
             done = run_pass(stage, tables, settings, root=root, ledger=ledger, staging=staging, backend=None)
-            before[stage] = _counted(done, ledger)
+            before[stage] = _counted(done)
             tables, ready = with_rows(tables, done), not (done.counts.missing or done.counts.failed)
         else:
-            first = _first(stage, tables, settings, root, staging)
-            before[stage] = _estimated(stage, tables, settings, first, before)
+            before[stage] = _estimated(stage, tables, settings, root, staging, before)
         rows.append(_row(stage, settings, before[stage]))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
@@ -83,61 +82,36 @@ def _row(stage: Pass, settings: Settings, told: _Sum) -> dict[str, Any]:
     return {"pass": stage, **counts, "prompt_tokens": read, "completion_tokens": written}
 
 
-def _counted(done: Done, ledger: Ledger) -> _Sum:
-    from mindkg.engine import daft
-
-    col = daft.col
-    asked = done.planned.frame()
-    known = ledger.answers().where(col("error").is_null()).select("key")
-    unanswered = asked.join(known, on="key", how="anti")
-    once = unanswered.groupby("key").agg(col("characters").max(), col("pictures").max())
-    size = col("characters") / CHARACTERS_A_TOKEN + (col("pictures") > daft.lit(0)).cast(daft.DataType.int64()) * (
-        PICTURE_TOKENS
-    )
-    sums = once.select(size.alias("size")).agg(col("size").sum(), col("size").count().alias("n")).to_pydict()
-    mean = asked.select(size.alias("size")).agg(col("size").mean()).to_pydict()["size"][0] or 0.0
-    n = sums["n"][0]
-    each = (sums["size"][0] or 0.0) / n if n else mean
-    return _Sum(done.counts.planned, done.counts.answered, n, each, True)
+def _counted(done: Done) -> _Sum:
+    """Return the sum of a pass that was planned as it will be sent."""
+    unsent, planned = done.unsent, done.planned
+    each = _tokens(unsent.characters, unsent.pictured) / unsent.keys if unsent.keys else 0.0
+    if not unsent.keys and planned.rows:
+        each = _tokens(planned.characters, planned.pictured) / planned.rows
+    return _Sum(planned.rows, done.counts.answered, unsent.keys, each, True)
 
 
 def _estimated(
-    stage: Pass, tables: Tables, settings: Settings, first: Iterable[Request], before: Mapping[Pass, _Sum]
+    stage: Pass, tables: Tables, settings: Settings, root: Path, staging: Path, before: Mapping[Pass, _Sum]
 ) -> _Sum:
-    """Return the sum of a pass that waits for another one."""
+    """Return the sum of a pass that waits for another one, at the length of its first requests without features."""
     if stage == "filter" and "intentions" in before:
         asked = before["intentions"]
         each = asked.each + min(WRITTEN["intentions"], settings.max_tokens)
         return _Sum(asked.requests, 0, asked.requests, each, False)
-    sizes = [_size(request) for request in first]
+    bare = {name: rows for name, rows in tables.items() if name != "waiting"} | {"features": Rows(())}
+    with shelf(stage, bare, settings, staging) as filled:
+        n = filled.askable() * requests_each(stage, settings)
+        sizes = [_size(request) for request in islice(requests(filled, settings, root), _SAMPLE)]
     each = sum(sizes) / len(sizes) if sizes else 0.0
     if "features" in before:
         each += 2 * min(WRITTEN["features"], settings.max_tokens)
-    n = _askable(stage, tables, settings) * requests_each(stage, settings)
     return _Sum(n, 0, n, each, False)
 
 
-def _first(stage: Pass, tables: Tables, settings: Settings, root: Path, staging: Path) -> list[Request]:
-    """Return the first requests of a pass as they are without features."""
-    bare = {**tables, "features": tables["features"].limit(0)}
-    return list(islice(requests(stage, bare, settings, root=root, staging=staging), _SAMPLE))
-
-
 def _size(request: Request) -> float:
-    words = len(request.prompt.system) + len(request.prompt.text)
-    return words / CHARACTERS_A_TOKEN + (PICTURE_TOKENS if request.pictures else 0)
+    return _tokens(len(request.prompt.system) + len(request.prompt.text), bool(request.pictures))
 
 
-def _askable(stage: Pass, tables: Tables, settings: Settings) -> int:
-    """Return how many pairs, or generations of pairs, have two titles."""
-    from mindkg.engine import daft
-
-    col = daft.col
-    titled = tables["products"].where(col("title").not_null()).select("product_id")
-    pairs: daft.DataFrame = tables["cobuys"]
-    for side in ("product_a", "product_b"):
-        pairs = pairs.join(titled, left_on=side, right_on="product_id", how="semi")
-    if stage == "intentions":
-        return int(pairs.count_rows())
-    judged = tables["generations"].join(subjects(stage, tables, settings), on="generation_id", how="semi")
-    return int(judged.join(pairs, on="cobuy_id", how="semi").count_rows())
+def _tokens(characters: float, pictured: float) -> float:
+    return characters / CHARACTERS_A_TOKEN + pictured * PICTURE_TOKENS

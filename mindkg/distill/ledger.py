@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.errors import StorageError
 from mindkg.journal import Journal
-
-if TYPE_CHECKING:
-    import daft
 
 
 def _column(name: str, type_: pa.DataType, about: str, nullable: bool = True) -> pa.Field:
@@ -89,22 +88,14 @@ class Ledger:
         known = _Keys(self._journal.keys())
         return (request for request in requests if known.add(request.key))
 
-    def answers(self) -> daft.DataFrame:
-        """Return all records, lazily, one a key, in columns of ``SCHEMA``: answers and errors that have none.
+    def records(self) -> Iterator[pa.Table]:
+        """Yield all records, one a key, sorted by key, in columns of ``SCHEMA``: answers and errors that have none.
 
-        What can be compacted is, so that a large ledger is not read into memory; where that fails all is read.
+        What can be compacted is, so that a large ledger is not indexed in memory.
         """
-        from mindkg.engine import from_arrow, read_parquet
-        from mindkg.errors import StorageError
-
-        try:
+        with suppress(StorageError):
             self._journal.compact()
-        except StorageError:
-            return from_arrow(self._journal.scan())
-        file = self._journal.compacted()
-        if file is None:
-            return from_arrow(self._journal.scan())
-        return read_parquet(file).select(*SCHEMA.names)
+        return self._journal.parts()
 
     def digest(self) -> str:
         """Return the hash of the records: the same for the same ones, compacted or not."""
@@ -197,11 +188,11 @@ def _cost(sums: pa.Table, price_in: float | None, price_out: float | None) -> pa
 class _Keys:
     """A set of keys that takes 16 bytes for each: the hash of a key, in two sorted columns; the latest ones apart."""
 
-    def __init__(self, keys: pa.ChunkedArray) -> None:
+    def __init__(self, keys: Iterable[pa.Array]) -> None:
         self._high = np.empty(0, np.uint64)
         self._low = np.empty(0, np.uint64)
         self._recent: set[int] = set()
-        for chunk in keys.chunks:
+        for chunk in keys:
             for start in range(0, len(chunk), _RECENT):
                 self._recent.update(map(_number, chunk.slice(start, _RECENT).to_pylist()))
                 self._settle()

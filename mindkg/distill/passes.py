@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from mindkg.distill.answered import JOINED, STAGE, TABLE, TOLD, answer_rows, reject_rows
-from mindkg.distill.plan import SUBJECT, Tables, requests, subjects
+from mindkg.distill.answered import TABLE
+from mindkg.distill.plan import requests
 from mindkg.distill.planned import Planned
+from mindkg.distill.rows import Rows, Tables
 from mindkg.distill.runs import Run, intentions_run, run_of
 from mindkg.distill.settings import PASSES, Pass, Settings, asked_relations
-from mindkg.errors import ConservationError
+from mindkg.distill.settled import Counts, Settled, settle
+from mindkg.distill.shelf import shelf
 from mindkg.schema import TABLES, empty
 
 if TYPE_CHECKING:
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 """Called with a pass, the requests drawn since the call before, and about how many there are."""
 
-_LACKS: Final[Mapping[Pass, str]] = {
-    "features": "title and picture",
-    "intentions": "title of a product",
-    "filter": "title of a product, or text",
-}
-_SETTLED: Final = 1 << 14
-
 
 @dataclass(frozen=True)
 class Distilled:
@@ -43,7 +36,8 @@ class Distilled:
 
     ``tables`` are features, generations, verdicts, runs and rejects, the rows of these settings alone; they lie in the
     staging folder. ``counts`` tells for each pass ``planned`` = ``answered`` + ``failed`` + ``missing`` requests, and
-    ``unasked`` products, pairs or generations for which something lacks. Rejects are ``failed`` + ``unasked``.
+    ``unasked`` products, pairs or generations for which something lacks, ``waiting`` ones among them: pairs with a
+    product whose features failed for a reason that may pass. Rejects are ``failed`` + ``unasked``.
     """
 
     tables: Mapping[str, daft.DataFrame]
@@ -51,30 +45,31 @@ class Distilled:
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Where the requests of a pass went, and how many subjects had none."""
+class Unsent:
+    """The keys of a pass that no answer is there for: how many, their characters, and how many have a picture."""
 
-    planned: int
-    answered: int
-    failed: int
-    missing: int
-    unasked: int
+    keys: int
+    characters: float
+    pictured: float
 
 
 @dataclass(frozen=True)
 class Done:
-    """One pass: its run, what was planned, the rows it gave, its rejects, and the counts."""
+    """One pass: its run, what was planned, what that gave, and what is still to be sent of it."""
 
     run: Run
     planned: Planned
-    rows: daft.DataFrame
-    rejects: daft.DataFrame
-    times: tuple[str | None, str | None]
-    counts: Counts
+    settled: Settled
+    unsent: Unsent
+
+    @property
+    def counts(self) -> Counts:
+        """Where its requests went."""
+        return self.settled.counts
 
 
 def run_passes(
-    tables: Tables,
+    tables: Mapping[str, Rows | Path | daft.DataFrame],
     settings: Settings,
     *,
     root: Path,
@@ -87,15 +82,17 @@ def run_passes(
 ) -> Distilled:
     """Run the settings' passes over ``tables`` and return what the ledger then answers.
 
-    ``root`` is the KB's folder; ``staging`` an empty folder for temporary files that must stay until the tables are
-    written. Without a ``backend`` nothing is sent: the same tables, settings and ledger give the same rows. With
-    ``stop_at_missing`` no pass is begun whose input is not whole yet. Raises what ``ask`` raises where a backend fails.
+    ``tables`` lie in files or folders of Parquet; frames are read too, in more memory. ``root`` is the KB's folder;
+    ``staging`` an empty folder for temporary files that must stay until the tables are written. Without a ``backend``
+    nothing is sent: the same tables, settings and ledger give the same rows. With ``stop_at_missing`` no pass is begun
+    whose input is not whole yet. Raises what ``ask`` raises where a backend fails.
     """
     done: list[Done] = []
+    given: Tables = {name: Rows.of(table) for name, table in tables.items()}
     for stage in stages(settings):
         one = run_pass(
             stage,
-            tables,
+            given,
             settings,
             root=root,
             ledger=ledger,
@@ -107,7 +104,7 @@ def run_passes(
         done.append(one)
         if stop_at_missing and one.counts.missing:
             break
-        tables = with_rows(tables, one)
+        given = with_rows(given, one)
     return Distilled(_tables(settings, done), {one.run.stage: asdict(one.counts) for one in done})
 
 
@@ -127,30 +124,27 @@ def run_pass(
     from mindkg.distill.ask import ask
 
     report = progress or (lambda stage, rows, total: None)
-    ids = subjects(stage, tables, settings).collect()
-    total = ids.count_rows() * requests_each(stage, settings)
-    report(stage, 0, total)
-    planned = Planned(
-        requests(stage, tables, settings, root=root, staging=staging),
-        staging / f"{stage}.planned.parquet",
-        lambda rows: report(stage, rows, total),
-    )
-    drawn = planned.requests()
-    if backend is not None:
-        ask(drawn, backend, ledger, max_error_rate=max_error_rate)
-    for _ in drawn:
-        pass
     run = intentions_run(settings, tables["features"]) if stage == "intentions" else run_of(stage, settings)
-    return _settle(run, settings, planned, ids, ledger, staging)
+    with shelf(stage, tables, settings, staging) as filled:
+        total = filled.subjects() * requests_each(stage, settings)
+        report(stage, 0, total)
+        planned = Planned(requests(filled, settings, root), filled, lambda rows: report(stage, rows, total))
+        drawn = planned.requests()
+        if backend is not None:
+            ask(drawn, backend, ledger, max_error_rate=max_error_rate)
+        for _ in drawn:
+            pass
+        settled = settle(run, settings, planned, filled, ledger, staging)
+        return Done(run, planned, settled, Unsent(*filled.unsent()))
 
 
 def with_rows(tables: Tables, done: Done) -> Tables:
     """Return ``tables`` with the rows of a pass in place of those that they hold of its run."""
-    from mindkg.engine import daft
-
     name = TABLE[done.run.stage]
-    others = tables[name].where(daft.col("run_id") != daft.lit(done.run.run_id))
-    return {**tables, name: others.concat(done.rows.select(*others.column_names))}
+    more = {name: tables[name].replaced(done.run.run_id, done.settled.rows)}
+    if done.run.stage == "features":
+        more["waiting"] = Rows.of(done.settled.waiting)
+    return {**tables, **more}
 
 
 def stages(settings: Settings) -> Iterator[Pass]:
@@ -163,64 +157,14 @@ def requests_each(stage: Pass, settings: Settings) -> int:
     return len(asked_relations(settings.relations)) * settings.samples if stage == "intentions" else 1
 
 
-def _settle(run: Run, settings: Settings, planned: Planned, ids: daft.DataFrame, ledger: Ledger, staging: Path) -> Done:
-    """Join what was planned with what the ledger says; a request whose key another one has gets its own row."""
-    from mindkg.engine import daft, from_arrow, read_parquet
-
-    told = ledger.answers().where(daft.col("stage") == daft.lit(run.stage)).select("key", *TOLD)
-    asked = planned.frame()
-    rows, rejects = (staging / f"{run.stage}.{what}.parquet" for what in ("rows", "rejects"))
-    answered, failed, times = _write(run, settings, told.join(asked, on="key"), rows, rejects)
-    missing = asked.join(told.select("key"), on="key", how="anti").count_rows()
-    if planned.rows != answered + failed + missing:
-        message = f"{run.stage}: {planned.rows} planned, {answered} answered, {failed} failed, {missing} missing"
-        raise ConservationError(
-            f"the pass lost requests: {message}", hint="This is a defect of mindkg: please report it"
-        )
-    name = SUBJECT[run.stage]
-    unasked = ids.join(asked.select(name).distinct(), on=name, how="anti").to_arrow()
-    refused = read_parquet(rejects).concat(from_arrow(_unasked(run.stage, unasked[name])))
-    counts = Counts(planned.rows, answered, failed, missing, len(unasked))
-    return Done(run, planned, read_parquet(rows), refused, times, counts)
-
-
-def _write(
-    run: Run, settings: Settings, joined: daft.DataFrame, rows: Path, rejects: Path
-) -> tuple[int, int, tuple[str | None, str | None]]:
-    """Write the rows and rejects of a pass; return how many there are, and when the first and the last came back."""
-    answered = failed = 0
-    times: list[str] = []
-    schema = TABLES[TABLE[run.stage]]
-    with pq.ParquetWriter(rows, schema) as kept, pq.ParquetWriter(rejects, TABLES["rejects"]) as refused:
-        for batch in joined.to_arrow_iter():
-            for start in range(0, batch.num_rows, _SETTLED):
-                part = pa.Table.from_batches([batch.slice(start, _SETTLED)]).select(JOINED.names).cast(JOINED)
-                has_text = pc.is_valid(part["text"])
-                good, bad = part.filter(has_text), part.filter(pc.invert(has_text))
-                kept.write_table(answer_rows(run, settings, good))
-                refused.write_table(reject_rows(run.stage, bad))
-                answered, failed = answered + len(good), failed + len(bad)
-                span = pc.min_max(part["answered"])
-                times += [span["min"].as_py(), span["max"].as_py()]
-    known = [time for time in times if time]
-    return answered, failed, (min(known, default=None), max(known, default=None))
-
-
-def _unasked(stage: Pass, ids: pa.ChunkedArray) -> pa.Table:
-    def same(text: str | None) -> pa.Array:
-        return pa.repeat(pa.scalar(text, pa.string()), len(ids))
-
-    columns = [same(STAGE), ids.cast(pa.string()), same("missing_field"), same(_LACKS[stage]), same(None)]
-    return pa.table(columns, schema=TABLES["rejects"])
-
-
 def _tables(settings: Settings, done: list[Done]) -> dict[str, daft.DataFrame]:
-    from mindkg.engine import from_arrow
+    from mindkg.engine import from_arrow, read_parquet
 
     tables = {name: from_arrow(empty(name)) for name in (*TABLE.values(), "rejects")}
     for one in done:
-        tables[TABLE[one.run.stage]] = one.rows
-        tables["rejects"] = tables["rejects"].concat(one.rejects)
+        tables[TABLE[one.run.stage]] = read_parquet(one.settled.rows)
+    if done:
+        tables["rejects"] = read_parquet(*(one.settled.rejects for one in done))
     tables["runs"] = from_arrow(_runs(settings, done))
     return tables
 
@@ -235,11 +179,11 @@ def _runs(settings: Settings, done: list[Done]) -> pa.Table:
             "revision": settings.revision,
             "prompt_version": one.run.prompt_version,
             "parameters": one.run.parameters,
-            "started": one.times[0],
-            "ended": one.times[1],
+            "started": one.settled.times[0],
+            "ended": one.settled.times[1],
             "code_version": version("mindkg"),
         }
         for one in done
-        if one.times[0]
+        if one.settled.times[0]
     ]
     return pa.Table.from_pylist(rows, schema=TABLES["runs"])

@@ -100,6 +100,9 @@ class RequestError(MindKGError):
         self.seconds: float | None = None
 
 
+PASSING: Final = frozenset({408, 409, 425, 429, *range(500, 600)}) - {501, 505}
+"""The statuses of errors that another try may not meet; so may an error without a status, if no picture is broken."""
+
 PICTURE_FAILED: Final = "the picture does not open"
 """How the message of a PictureError begins: a ledger keeps the words of an error, and a reject needs its reason."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pyarrow.compute as pc
 
 from mindkg.distill.requests import Sampling
+from mindkg.distill.rows import Rows
 from mindkg.distill.settings import Pass, Settings
 from mindkg.distill.templates import filter_name, template
 from mindkg.identity import run_key
-
-if TYPE_CHECKING:
-    import daft
 
 LOGPROBS: Final = 20
 """Alternatives of the filter's one token: the most that OpenAI's protocol gives."""
@@ -50,15 +50,13 @@ def run_of(stage: Pass, settings: Settings, features_run: str = "") -> Run:
     return Run(stage, run_key(stage, settings.model, settings.revision, version, parameters), version, parameters)
 
 
-def intentions_run(settings: Settings, features: daft.DataFrame) -> Run:
+def intentions_run(settings: Settings, features: Rows) -> Run:
     """Return the run of the intentions that are asked with the table ``features``.
 
     Intentions that were asked before the model had described the products are another run than those asked after.
     """
-    from mindkg.engine import daft
-
     described = run_of("features", settings).run_id
-    some = features.where(daft.col("run_id") == daft.lit(described)).limit(1).count_rows()
+    some = any(described in pc.unique(batch["run_id"]).to_pylist() for batch in features.batches("run_id"))
     return run_of("intentions", settings, described if some else "")
 
 

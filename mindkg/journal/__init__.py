@@ -86,14 +86,23 @@ class Journal:
     def parts(self) -> Iterator[pa.Table]:
         """Yield what ``scan`` returns a part at a time."""
         with opened(self.folder, "rb") as files:
+            if one := _one_table(files):
+                yield from (rows for rows, _, _ in table_rows(one, self.schema))
+                return
             for part in self._read(self._winners(files), files):
                 yield part.select(self.schema.names)
 
-    def keys(self) -> pa.ChunkedArray:
-        """Return the keys whose record is no failure, sorted, without holding the records in memory."""
+    def keys(self) -> Iterator[pa.Array]:
+        """Yield the keys whose record is no failure, sorted, in pieces, without holding the records in memory."""
+        names = [self.key, *([self.failure] if self.failure else [])]
         with opened(self.folder, "rb") as files:
+            if one := _one_table(files):
+                for rows, _, _ in table_rows(one, pa.schema([self.schema.field(name) for name in names])):
+                    kept = rows.filter(pc.is_null(rows[self.failure])) if self.failure else rows
+                    yield from kept[self.key].chunks
+                return
             winners = self._winners(files)
-        return winners.filter(pc.invert(winners["failed"]))["key"]
+        yield from winners.filter(pc.invert(winners["failed"]))["key"].chunks
 
     def digest(self) -> str:
         """Return the hash of what ``scan`` gives; it is only looked up where all is compacted."""
@@ -210,3 +219,9 @@ class Journal:
                 rows.append(read(file, places[at], sizes[at], stored))
                 order.append(at)
             yield pa.concat_tables(rows).take(pa.array(np.argsort(np.concatenate(order)))).combine_chunks()
+
+
+def _one_table(files: Mapping[str, IO[bytes]]) -> IO[bytes] | None:
+    """Return the Parquet file that all records lie in, sorted and each key once; None where there are more files."""
+    names = list(files)
+    return files[names[0]] if len(names) == 1 and names[0].endswith(TABLE) else None

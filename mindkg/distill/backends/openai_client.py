@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from mindkg.distill.backends.openai_chat import chat_answer, one_line, server_words
-from mindkg.distill.requests import Answer, RequestError
+from mindkg.distill.requests import PASSING, Answer, RequestError
 from mindkg.errors import InputError, MindKGError
 
 KEYS: Final = ("MINDKG_API_KEY", "OPENAI_API_KEY")
@@ -35,7 +35,6 @@ _CONNECT: Final = 15.0
 _IDLE: Final = 4.0
 """Seconds that an idle connection is kept: uvicorn closes it after 5, and a request sent then would be lost."""
 
-_AGAIN: Final = frozenset({408, 409, 429, *range(500, 600)}) - {501, 505}
 _CROWDED: Final = frozenset({429, 503, 529})
 _USELESS: Final = frozenset({*range(300, 400), 401, 403, 404, 405})
 """What says, at the start, that no request will be answered: a wrong key or a wrong address."""
@@ -140,7 +139,7 @@ class ChatClient:
         if status in _CROWDED:
             self._slow_down(started)
         said = self._hidden(server_words(response.content))
-        error = RequestError(f"the server says ({status}): {said}", status=status, retryable=status in _AGAIN)
+        error = RequestError(f"the server says ({status}): {said}", status=status, retryable=status in PASSING)
         wait = _retry_after(response.headers.get("retry-after"))
         if error.retryable and wait is not None:
             if wait > _LONGEST_WAIT:

@@ -7,11 +7,20 @@ CREATE TABLE bought (product_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE products (product_id TEXT PRIMARY KEY, title TEXT NOT NULL);
 CREATE TABLE features (product_id TEXT PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE pictures (product_id TEXT PRIMARY KEY, sha256 TEXT NOT NULL, path TEXT NOT NULL);
+CREATE TABLE waiting (product_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE pairs (cobuy_id TEXT PRIMARY KEY, product_a TEXT NOT NULL, product_b TEXT NOT NULL);
+CREATE TABLE judged (generation_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE generations (
   cobuy_id TEXT NOT NULL, generation_id TEXT NOT NULL, relation TEXT NOT NULL, sample INTEGER NOT NULL,
-  text TEXT NOT NULL
+  text TEXT
 );
+
+-- What was drawn, and what the ledger says of it, by key.
+CREATE TABLE planned (
+  key TEXT NOT NULL, product_id TEXT NOT NULL, cobuy_id TEXT NOT NULL, relation TEXT NOT NULL,
+  generation_id TEXT NOT NULL, sample INTEGER NOT NULL, pictures INTEGER NOT NULL, characters INTEGER NOT NULL
+);
+CREATE TABLE told (key TEXT PRIMARY KEY, failed INTEGER NOT NULL, place INTEGER NOT NULL) WITHOUT ROWID;
 
 -- The pairs that can be asked about; both products need a title.
 CREATE VIEW described AS

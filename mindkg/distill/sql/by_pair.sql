@@ -1,1 +1,0 @@
-CREATE INDEX by_pair ON generations (cobuy_id, generation_id);
