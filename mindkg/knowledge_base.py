@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from mindkg import stages
 from mindkg.errors import InputError, StoreError
+from mindkg.places import discard
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
-from mindkg.storage import KBDirectory, Manifest, discard, fingerprint
+from mindkg.storage import KBDirectory, Manifest, fingerprint
 
 if TYPE_CHECKING:
     import subprocess
@@ -37,18 +38,23 @@ class KnowledgeBase:
 
     A build that publishes later does not disturb it; open the KB again to see the newer version. Stores are made when
     they are first asked for, under ``kb/stores``, and used again as long as the tables stay the same.
+
+    ``path`` is the KB's folder; of a KB in an object store it is the one in the work folder, and ``address`` says where
+    its tables are.
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path = path
-        self.manifest = manifest
+    def __init__(self, path: str | Path, manifest: Manifest) -> None:
         self._directory = KBDirectory(path)
+        apart = self._directory.place.apart
+        self.path = self._directory.path if apart else Path(path)
+        self.address = self._directory.address if apart else str(self.path)
+        self.manifest = manifest
         self._stores: dict[tuple[str, bool], Store] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Return the KB at ``path``; raises StorageError where there is none or it is broken."""
-        return cls(Path(path), KBDirectory(path).open_manifest())
+        """Return the KB at ``path``, or at that address; raises StorageError where there is none or it is broken."""
+        return cls(path, KBDirectory(path).open_manifest())
 
     def close(self) -> None:
         """Close the stores that were opened."""
@@ -63,7 +69,7 @@ class KnowledgeBase:
 
     def __repr__(self) -> str:
         rows = {name: self.manifest.tables[name].rows for name in ("products", "cobuys", "assertions", "concepts")}
-        return f"KnowledgeBase({str(self.path)!r}, {', '.join(f'{n:,} {name}' for name, n in rows.items())})"
+        return f"KnowledgeBase({self.address!r}, {', '.join(f'{n:,} {name}' for name, n in rows.items())})"
 
     # tables
 
@@ -93,7 +99,7 @@ class KnowledgeBase:
             s.stage: {"read": s.read, "kept": s.kept, "rejected": s.rejected, **s.notes} for s in m.stages.values()
         }
         return {
-            "path": str(self.path),
+            "path": self.address,
             "created": m.created,
             "schema_version": SCHEMA_VERSION,
             "tables": {name: m.tables[name].rows for name in KEYS if name in m.tables},
@@ -106,10 +112,10 @@ class KnowledgeBase:
             "stores": sorted(p.parent.name for p in self._directory.work.glob(f"stores/*/{m.fingerprint}-*")),
         }
 
-    def clean(self) -> list[Path]:
-        """Remove what no version of the KB names any more, and return the paths that went."""
+    def clean(self) -> list[Path | str]:
+        """Remove what no version of the KB names any more; return the paths that went, or the addresses."""
         with self._directory.writing(), self._directory.loading():
-            return sorted([*self._directory.clean(), *self._old_variants()])
+            return sorted([*self._directory.clean(), *self._old_variants()], key=str)
 
     def _old_variants(self) -> list[Path]:
         """Remove the stores of these tables that another version of mindkg or of an engine made."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import InputError
+from mindkg.inputs import Input, Inputs, input_of, inputs_of
 from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, silent, tables_of
-from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, describe_inputs, fingerprint
+from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, fingerprint
 
 if TYPE_CHECKING:
     from mindkg.images import Fetched
@@ -40,9 +41,11 @@ class Built:
 
     Nothing runs where nothing has changed; going back to options that the KB was built with before publishes again
     what was there. ``replaced`` are the source files that the version before was made of and this one is not.
+    ``address`` is what the KB is opened by; ``path`` is the same, or the work folder of a KB in an object store.
     """
 
     path: Path
+    address: str
     manifest: Manifest
     ran: tuple[str, ...]
     published: bool
@@ -64,7 +67,7 @@ def build(
     levels: int | None = None,
     progress: Progress | None = None,
 ) -> Built:
-    """Build the KB ``output`` from ``sources`` (paths or glob patterns) and return what was done.
+    """Build the KB ``output`` from ``sources`` (paths, glob patterns or addresses) and return what was done.
 
     Without sources it goes on from what the KB holds, with the options it was built with where none is given.
     ``format`` is one of ``mindkg.sources.FORMATS`` (found from content by default); ``field`` the column that holds
@@ -78,7 +81,7 @@ def build(
 
     given: dict[str, Any] = {
         "relations": relations,
-        "isa": str(Path(isa).resolve()) if isa else None,
+        "isa": _isa_place(isa) if isa else None,
         "isa_order": isa_order,
         "top_k": top_k,
         "vague": str(Path(vague).absolute()) if vague else None,
@@ -93,10 +96,10 @@ def build(
             raise InputError("without sources there is nothing to read", hint=hint)
         return run(output, given, progress=progress)
     given |= {"format": format, "field": field}
-    source = Source([format, field], lambda staging, report: read(
-        files, staging=staging, format=format, field=field, progress=report
+    source = Source({"source": files}, [format, field], lambda here, staging, report: read(
+        here["source"], staging=staging, format=format, field=field, progress=report
     ))  # fmt: skip
-    return run(output, given, files={"source": files}, source=source, progress=progress)
+    return run(output, given, source=source, progress=progress)
 
 
 def ingest(
@@ -133,14 +136,14 @@ def ingest(
         "limit": limit,
         "seed": seed,
     }
-    files = {"metadata": _expanded(metadata), "reviews": _expanded(reviews)}
     source = Source(
+        {"metadata": _expanded(metadata), "reviews": _expanded(reviews)},
         ["amazon", amazon.VERSION, options],
-        lambda staging, report: amazon.read_amazon(
-            files["metadata"], reviews=files["reviews"], staging=staging, progress=report, **options
+        lambda here, staging, report: amazon.read_amazon(
+            here["metadata"], reviews=here["reviews"], staging=staging, progress=report, **options
         ),
     )
-    return run(output, {"ingest": options}, files=files, source=source, progress=progress)
+    return run(output, {"ingest": options}, source=source, progress=progress)
 
 
 def images(
@@ -184,35 +187,43 @@ def images(
         return fetched, run_locked(directory, {}, progress=progress)
 
 
-def _expanded(patterns: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+def _expanded(patterns: str | Path | Sequence[str | Path]) -> tuple[Input, ...]:
+    """Return the files and the addresses of objects that ``patterns`` name, each once."""
+    from mindkg import object_store
     from mindkg.sources import expand
 
-    return tuple(expand([patterns] if isinstance(patterns, str | Path) else patterns))
+    given = [patterns] if isinstance(patterns, str | Path) else patterns
+    addresses = {pattern: object_store.address_of(pattern) for pattern in given}
+    found = {one for address in addresses.values() if address for one in object_store.expand(address)}
+    return (*expand([pattern for pattern, address in addresses.items() if not address]), *sorted(found))
+
+
+def _isa_place(isa: str | Path) -> str:
+    place = input_of(isa)
+    return place if isinstance(place, str) else str(place.resolve())
 
 
 def run(
     output: str | Path,
     given: Mapping[str, Any],
     *,
-    files: Mapping[str, Sequence[Path]] | None = None,
     source: Source | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Run what is not up to date in the KB ``output`` and publish it, holding its lock.
 
     ``given`` are the options that the caller gave (None: as before, or the default where the KB is made anew);
-    ``files`` are those that ``source`` reads, by role; without them the KB's own sources stand.
+    without a ``source`` the KB's own sources stand.
     """
     kb = KBDirectory(output)
     with kb.writing():
-        return run_locked(kb, given, files=files, source=source, progress=progress)
+        return run_locked(kb, given, source=source, progress=progress)
 
 
 def run_locked(
     kb: KBDirectory,
     given: Mapping[str, Any],
     *,
-    files: Mapping[str, Sequence[Path]] | None = None,
     source: Source | None = None,
     progress: Progress | None = None,
 ) -> Built:
@@ -223,13 +234,17 @@ def run_locked(
         kept = {name: value for name, value in kept.items() if name == "distill"}
     options = {**_OPTIONS, **kept, **{name: value for name, value in given.items() if value is not None}}
     known = before.inputs if before else []
-    if source and files is not None:
-        inputs = [{**i, "role": role} for role, paths in files.items() for i in describe_inputs(paths, known)]
-    else:
-        inputs = [i for i in known if i["role"] != "isa"]
-    _check(options)
-    table = _describe_isa(options["isa"], known)
-    built = _run(Job(kb, before, source, options, inputs, table, progress or silent))
+    report = progress or silent
+    with inputs_of(kb, lambda: report("fetch", 0, None)) as here:
+        if source:
+            inputs = [
+                {**i, "role": role} for role, places in source.files.items() for i in here.describe(places, known)
+            ]
+        else:
+            inputs = [i for i in known if i["role"] != "isa"]
+        _check(options)
+        table = _describe_isa(options["isa"], here, known)
+        built = _run(Job(kb, before, source, options, inputs, table, here, report))
     left = {i["sha256"] for i in inputs}
     return replace(built, replaced=tuple(i["path"] for i in known if i["role"] != "isa" and i["sha256"] not in left))
 
@@ -245,13 +260,14 @@ def _check(options: Mapping[str, Any]) -> None:
     own_vague(options["vague"])
 
 
-def _describe_isa(path: str | None, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def _describe_isa(path: str | None, here: Inputs, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if path is None:
         return None
-    if not Path(path).is_file():
+    place = input_of(path)
+    if isinstance(place, Path) and not place.is_file():
         hint = "Give a file of lines concept TAB instance TAB count with --isa"
         raise InputError("there is no isA table", record=path, hint=hint)
-    return describe_inputs([Path(path)], known)[0]
+    return here.describe([place], known)[0]
 
 
 def _run(job: Job) -> Built:
@@ -270,9 +286,9 @@ def _run(job: Job) -> Built:
             job.progress(stage.name, SKIPPED, None)
         records[stage.name] = done
     if not ran and job.before and job.before.stages == records and job.before.options == job.options:
-        return Built(job.kb.path, _remember(job), (), False)
+        return Built(job.kb.path, job.kb.address, _remember(job), (), False)
     manifest = _publish(job, records)
-    return Built(job.kb.path, manifest, tuple(ran), True)
+    return Built(job.kb.path, job.kb.address, manifest, tuple(ran), True)
 
 
 def _remember(job: Job) -> Manifest:

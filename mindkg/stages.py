@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import StorageError
+from mindkg.inputs import Input, Inputs, input_of
 from mindkg.resources import data_folder
 from mindkg.schema import KEYS
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, file_sha256, fingerprint
@@ -38,13 +39,14 @@ _DISTILLED: Final = ("features", "generations", "verdicts", "runs")
 
 @dataclass(frozen=True)
 class Source:
-    """Files to read: what else than their bytes decides what is read, and the reader.
+    """Files to read, by role: what else than their bytes decides what is read, and the reader.
 
-    ``read`` takes an empty folder for temporary files and a progress.
+    ``read`` takes the files of each role, all of this machine, an empty folder for temporary files and a progress.
     """
 
+    files: Mapping[str, Sequence[Input]]
     options: Sequence[Any]
-    read: Callable[[Path, Callable[[int], None]], Sourced]
+    read: Callable[[Mapping[str, Sequence[Path]], Path, Callable[[int], None]], Sourced]
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Job:
     options: Mapping[str, Any]
     inputs: list[dict[str, Any]]
     isa: dict[str, Any] | None
+    here: Inputs
     progress: Progress
 
 
@@ -101,9 +104,11 @@ def _sources_key(job: Job, records: Records) -> str:
 
 def _run_sources(job: Job, key: str, records: Records) -> StageRecord:
     assert job.source is not None
-    with job.kb.scratch() as staging:
-        sourced = job.source.read(staging, lambda rows: job.progress("sources", rows, None))
-        notes = {"title_conflicts": sourced.title_conflicts, "formats": dict(sourced.formats), **sourced.notes}
+    files = {role: [job.here.file(place) for place in places] for role, places in job.source.files.items()}
+    with job.kb.scratch() as staging, job.here.named():
+        sourced = job.source.read(files, staging, lambda rows: job.progress("sources", rows, None))
+        formats = {job.here.called(file): name for file, name in sourced.formats.items()}
+        notes = {"title_conflicts": sourced.title_conflicts, "formats": formats, **sourced.notes}
         return job.kb.write_stage(
             "sources", key, sourced.tables, read=sourced.rows_read, kept=sourced.rows_kept, notes=notes
         )
@@ -114,6 +119,9 @@ def _run_sources(job: Job, key: str, records: Records) -> StageRecord:
 
 def _images_key(job: Job, records: Records) -> str | None:
     if not (job.kb.path / "images").is_dir():
+        if job.kb.place.apart and job.before and "images" in job.before.stages:
+            hint = "Put them back, or set MINDKG_WORK_DIR as it was: the KB's pictures are in it"
+            raise StorageError("the KB's pictures are gone", record=str(job.kb.path / "images"), hint=hint)
         return None
     from mindkg import images
 
@@ -273,11 +281,12 @@ def _run_link(job: Job, key: str, records: Records) -> StageRecord:
     from mindkg.link.tables import link_tables
 
     options = job.options
-    table = open_isa(
-        Path(job.isa["path"]) if job.isa else None,
-        order=options["isa_order"],
-        progress=_steps(lambda rows: job.progress("isa", rows, None)),
-    )
+    with job.here.named():
+        table = open_isa(
+            job.here.file(input_of(job.isa["path"])) if job.isa else None,
+            order=options["isa_order"],
+            progress=_steps(lambda rows: job.progress("isa", rows, None)),
+        )
     intentions, tables = records["parse"].tables["intentions"], _scanned(job, records)
     vague = own_vague(options["vague"])
     known = kinds(tables["products"], table, vague)

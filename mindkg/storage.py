@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,7 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mindkg.errors import ConservationError, LockedError, StorageError
+from mindkg.errors import ConservationError, InputError, LockedError, StorageError
+from mindkg.object_store import Objects, address_of
+from mindkg.places import FILE, RECORDS, TEMPORARY, Bucket, Folder, Place, as_json, discard, remove, write_bytes
 from mindkg.schema import KEYS, REASONS, SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ WORK_DIR: Final = "MINDKG_WORK_DIR"
 """The environment variable that says where KBs that are made keep what does not bear every shared folder."""
 
 _WORK: Final = ".work"
-_RECORDS: Final = "tables/.stages"
-_TEMPORARY: Final = ".building-"
-_FILE: Final = "part-0.parquet"
 _CHUNK: Final = 1 << 22
 
 
@@ -98,44 +96,48 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def describe_inputs(files: Sequence[Path], known: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
-    """Return path, SHA-256, size and modification time of each file; a file seen in ``known`` is not hashed again."""
-    seen = {(k["path"], k["bytes"], k["modified_ns"]): k["sha256"] for k in known}
-    inputs = []
-    for path in files:
-        stat, name = path.stat(), str(path.resolve())
-        sha256 = seen.get((name, stat.st_size, stat.st_mtime_ns)) or file_sha256(path)
-        inputs.append({"path": name, "sha256": sha256, "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns})
-    return inputs
-
-
 class KBDirectory:
-    """One KB directory on disk; methods that write need ``writing()`` around them.
+    """One KB directory, on disk or at an address of an object store; methods that write need ``writing()`` around them.
 
-    Its path is made absolute: Arrow and Daft take a relative one with special characters for a URL.
+    ``path`` is made absolute: Arrow and Daft take a relative one with special characters for a URL. ``work`` holds the
+    lock, the ledger, the stores and temporary files: the KB itself, or a folder of its own in the folder that
+    MINDKG_WORK_DIR names when the KB is made. The KB remembers it.
 
-    ``work`` holds the lock, the ledger, the stores and temporary files: the KB itself, or a folder of its own in the
-    folder that MINDKG_WORK_DIR names when the KB is made. The KB remembers it.
+    Of a KB at an address only the tables and the manifest lie there (``place``); ``path`` and ``work`` are its folder
+    in the one that MINDKG_WORK_DIR names, which holds copies of its tables too.
     """
 
+    place: Place
+
     def __init__(self, path: str | Path) -> None:
+        address, given = address_of(path), os.environ.get(WORK_DIR)
+        if address:
+            self.path = self.work = _room(address, given)
+            self.place = Bucket(Objects(address), self.path)
+            return
         self.path = Path(path).absolute()
+        self.place = Folder(self.path)
         self.work = self._kept_work() or self.path
-        if given := os.environ.get(WORK_DIR):
+        if given:
             room = Path(given).absolute()
             if self.work.parent != room:  # a KB that was moved keeps its folder there
                 self.work = room / fingerprint(str(self.path.resolve()))
 
+    @property
+    def address(self) -> str:
+        """What a user calls the KB: its path, or its address in an object store."""
+        return self.place.named("")
+
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
         """Return the published manifest, or None where nothing was published; StorageError where it is broken."""
-        file = self.path / name
+        file = self.place.named(name)
         try:
-            raw = json.loads(file.read_text("utf-8"))
+            raw = json.loads(self.place.read(name).decode("utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
             hint = "Restore it from manifest.previous.json, or build the KB again"
-            raise StorageError(f"the manifest cannot be read: {error}", record=str(file), hint=hint) from error
+            raise StorageError(f"the manifest cannot be read: {error}", record=file, hint=hint) from error
         return _manifest(raw, file)
 
     def usable_manifest(self, name: str = MANIFEST) -> Manifest | None:
@@ -147,12 +149,12 @@ class KBDirectory:
 
     def open_manifest(self) -> Manifest:
         """Return the published manifest; StorageError where there is no whole KB here."""
-        if not self.path.is_dir():
-            raise StorageError("there is no KB", record=str(self.path), hint="Make one with: mindkg build SOURCE -o KB")
+        if not self.place.exists():
+            raise StorageError("there is no KB", record=self.address, hint="Make one with: mindkg build SOURCE -o KB")
         manifest = self.manifest()
         if manifest is None:
             hint = "If a build was interrupted, run it again: it goes on where it stopped"
-            raise StorageError("this folder is not a finished KB", record=str(self.path), hint=hint)
+            raise StorageError("this folder is not a finished KB", record=self.address, hint=hint)
         for name, entry in manifest.tables.items():
             if not self.is_whole(entry):
                 hint = "Build the KB again from its sources: what is whole is used again"
@@ -161,7 +163,7 @@ class KBDirectory:
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the KB's lock, which dies with its process; LockedError if another process has it."""
-        self._claim()
+        self.place.claim()
         self._claim_work()
         rooms = dict.fromkeys([self.path, self.work, *self.path.glob("tables/*")])
         return self._locked(self.work / ".lock", rooms, wait=False)
@@ -170,7 +172,7 @@ class KBDirectory:
         """Hold the lock of the stores, which are made while queries wait for them."""
         stores = self.work / "stores"
         try:
-            stores.mkdir(parents=self.work != self.path, exist_ok=True)
+            stores.mkdir(parents=self.place.apart or self.work != self.path, exist_ok=True)
         except OSError as error:
             hint = "Load it once where it can be written, or copy it"
             raise StorageError(f"cannot write in the KB: {error.strerror}", record=str(stores), hint=hint) from error
@@ -186,27 +188,15 @@ class KBDirectory:
             lock.acquire()
         except Timeout:
             hint = "Wait until it ends; a killed process leaves no lock behind"
-            raise LockedError("another process is writing to this KB", record=str(self.path), hint=hint) from None
+            raise LockedError("another process is writing to this KB", record=self.address, hint=hint) from None
         except OSError as error:
             raise StorageError(f"cannot write in the KB: {error.strerror}", record=str(file)) from error
         try:
-            for leftover in [p for room in rooms for p in room.glob(f"{_TEMPORARY}*")]:
+            for leftover in [p for room in rooms for p in room.glob(f"{TEMPORARY}*")]:
                 remove(leftover)
             yield
         finally:
             lock.release()
-
-    def _claim(self) -> None:
-        """Make the folder; StorageError where it holds something that is not a KB."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "tables").mkdir(exist_ok=True) if not any(self.path.iterdir()) else None
-        except OSError as error:
-            hint = "Give another folder with -o"
-            raise StorageError(f"cannot write a KB here: {error.strerror}", record=str(self.path), hint=hint) from error
-        if not (self.path / "tables").is_dir():
-            hint = "Give an empty or a new folder with -o"
-            raise StorageError("this folder holds other files and is not a KB", record=str(self.path), hint=hint)
 
     def _kept_work(self) -> Path | None:
         """Return the folder that the KB was told when it was made, None where it is the KB itself."""
@@ -219,25 +209,30 @@ class KBDirectory:
 
     def _claim_work(self) -> None:
         """Make the work folder of a new KB, and remember it; StorageError where that of the KB is another one."""
+        if self.place.apart:
+            return self._make_work()
         known = self._kept_work()
         if known == self.work and not known.is_dir():
             raise StorageError("the KB's work folder is not there", record=str(known), hint="Mount it, or copy it back")
         if self.work == (known or self.path):
-            return
+            return None
         if known or (self.path / "ledger").is_dir():
             hint = f"Leave out --work-dir and {WORK_DIR}: a KB keeps its ledger where it is, so as to pay nothing twice"
             raise StorageError("the KB's work folder is another one", record=str(known or self.path), hint=hint)
+        self._make_work()
+        return write_bytes(self.path / _WORK, str(self.work).encode("utf-8"))
+
+    def _make_work(self) -> None:
         try:
             self.work.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"no work folder can be made: {error.strerror}", record=str(self.work)) from error
-        write_bytes(self.path / _WORK, str(self.work).encode("utf-8"))
 
     @contextmanager
     def building(self, target: Path) -> Iterator[Path]:
         """Give an empty folder beside ``target`` that takes its name when the block ends well."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f"{_TEMPORARY}{target.name}-{os.getpid()}")
+        temporary = target.with_name(f"{TEMPORARY}{target.name}-{os.getpid()}")
         remove(temporary)
         temporary.mkdir()
         try:
@@ -247,10 +242,14 @@ class KBDirectory:
         finally:
             remove(temporary)
 
+    def temporary(self, name: str) -> Path:
+        """Return a path for temporary files of this process, which the next writer removes if this one is killed."""
+        return self.work / f"{TEMPORARY}{name}-{os.getpid()}"
+
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give an empty folder for temporary files that is gone when the block ends."""
-        folder = self.work / f"{_TEMPORARY}scratch-{os.getpid()}"
+        folder = self.temporary("scratch")
         remove(folder)
         folder.mkdir()
         try:
@@ -261,14 +260,14 @@ class KBDirectory:
     def finished(self, stage: str, key: str) -> StageRecord | None:
         """Return the record of ``stage`` with fingerprint ``key`` if it and all its tables are there and whole."""
         try:
-            record = _stage_record(json.loads((self.path / _RECORDS / f"{stage}-{key}.json").read_text("utf-8")))
+            record = _stage_record(json.loads(self.place.read(f"{RECORDS}/{stage}-{key}.json").decode("utf-8")))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return record if all(self.is_whole(entry) for entry in record.tables.values()) else None
 
     def is_whole(self, entry: TableEntry) -> bool:
         """Return whether the table's file is there with the rows that the entry says."""
-        return _rows(self.path / entry.path) == entry.rows
+        return self.place.rows(entry.path) == entry.rows
 
     def write_stage(
         self,
@@ -290,9 +289,9 @@ class KBDirectory:
         rejected = entries["rejects"].rows if "rejects" in entries else 0
         if read != kept + rejected:
             message = f"stage {stage} lost rows: {read} read, {kept} kept, {rejected} rejected"
-            raise ConservationError(message, record=str(self.path), hint="This is a defect of mindkg: please report it")
+            raise ConservationError(message, record=self.address, hint="This is a defect of mindkg: please report it")
         record = StageRecord(stage, key, entries, read, kept, rejected, dict(notes or {}))
-        write_json(self.path / _RECORDS / f"{stage}-{key}.json", asdict(record))
+        self.place.write(f"{RECORDS}/{stage}-{key}.json", as_json(asdict(record)))
         return record
 
     def write_table(self, name: str, key: str, rows: pa.Table | daft.DataFrame) -> TableEntry:
@@ -300,19 +299,19 @@ class KBDirectory:
 
         A folder that is there already is whole and holds the same rows, and a manifest may name it: it stays.
         """
-        target = self.path / "tables" / name / key
-        count = _rows(target)
+        table = f"tables/{name}/{key}"
+        count = self.place.rows(table)
         if count is None:
-            with self.building(target) as folder:
-                count = _write_parquet(folder / _FILE, name, rows)
-        return TableEntry(str(target.relative_to(self.path)), count, key)
+            with self.building(self.path / table) as folder:
+                count = _write_parquet(folder / FILE, name, rows)
+            self.place.take(table)
+        return TableEntry(table, count, key)
 
     def publish(self, manifest: Manifest, *, keep: bool = True) -> None:
         """Make ``manifest`` the KB in one step; the one before is kept under its own name unless ``keep`` is false."""
-        current = self.path / MANIFEST
         if keep and self.usable_manifest():
-            write_bytes(self.path / PREVIOUS, current.read_bytes())
-        write_json(current, asdict(manifest))
+            self.place.write(PREVIOUS, self.place.read(MANIFEST))
+        self.place.write(MANIFEST, as_json(asdict(manifest)))
 
     @property
     def ledger(self) -> Path:
@@ -324,63 +323,37 @@ class KBDirectory:
         return self.work / "stores" / engine / key
 
     def table_folder(self, entry: TableEntry) -> Path:
-        """Return the folder of Parquet files of a table."""
-        return self.path / entry.path
+        """Return the folder of Parquet files of a table, copied to this machine where the KB lies elsewhere."""
+        return self.place.folder(entry.path)
 
-    def clean(self) -> list[Path]:
-        """Remove tables, stores and records that neither manifest names, and return their paths."""
+    def clean(self) -> list[Path | str]:
+        """Remove tables, stores and records that neither manifest names; return their paths, or their addresses."""
         manifests = [m for m in (self.open_manifest(), self.usable_manifest(PREVIOUS)) if m]
-        tables = {self.path / t.path for m in manifests for s in m.stages.values() for t in s.tables.values()}
-        tables |= {self.path / t.path for m in manifests for t in m.tables.values()}
-        records = {f"{s.stage}-{s.fingerprint}.json" for m in manifests for s in m.stages.values()}
+        named = {t.path for m in manifests for s in m.stages.values() for t in s.tables.values()}
+        named |= {t.path for m in manifests for t in m.tables.values()}
+        named |= {f"{RECORDS}/{s.stage}-{s.fingerprint}.json" for m in manifests for s in m.stages.values()}
         prints = {m.fingerprint for m in manifests}
-        gone = [p for p in self.path.glob("tables/[!.]*/*") if p not in tables]
-        gone += [p for p in (self.path / _RECORDS).glob("*.json") if p.name not in records]
-        gone += [p for p in self.work.glob("stores/*/*") if p.name.split("-")[0] not in prints]
-        for path in sorted(gone, key=lambda p: p.suffix != ".json"):  # a record goes before its tables
+        left = [name for name in self.place.tables() if name not in named]
+        left.sort(key=lambda name: not name.endswith(".json"))  # a record goes before its tables
+        stores = [p for p in self.work.glob("stores/*/*") if p.name.split("-")[0] not in prints]
+        gone = [self.place.discard(name) for name in left]
+        for path in stores:
             discard(path)
-        return sorted(gone)
+        return sorted([*gone, *stores], key=str)
 
 
-def discard(path: Path) -> None:
-    """Remove what has a final name: it loses the name in one step, so that a kill leaves nothing half removed there."""
-    if path.exists():
-        trash = path.with_name(f"{_TEMPORARY}trash-{path.name}-{os.getpid()}")
-        remove(trash)
-        path.rename(trash)
-        remove(trash)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder with all that is in it, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+def _room(address: str, given: str | None) -> Path:
+    """Return the folder of the KB at ``address`` in the work folder; InputError where that is not said."""
+    if not given:
+        hint = f"Set {WORK_DIR} to one; build, ingest and distill take --work-dir too"
+        message = "a KB in an object store needs a folder here for its lock, ledger, stores and temporary files"
+        raise InputError(message, record=address, hint=hint)
+    return Path(given).absolute() / fingerprint(address) / address.rpartition("/")[2]
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON in one step: a reader sees the old file or the new one."""
-    write_bytes(path, json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` in one step: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{path.name}-{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _rows(folder: Path) -> int | None:
-    """Return the rows of a table's file, None where it is not there or not whole."""
-    try:
-        return int(pq.read_metadata(folder / _FILE).num_rows)
-    except (OSError, pa.ArrowInvalid):
-        return None
+    write_bytes(path, as_json(value))
 
 
 def _write_parquet(path: Path, name: str, rows: pa.Table | daft.DataFrame) -> int:
@@ -424,17 +397,17 @@ def _check_keys(name: str, batch: pa.RecordBatch, last: list[Any] | None) -> lis
     return [c[-1].as_py() for c in columns]
 
 
-def _manifest(raw: dict[str, Any], file: Path) -> Manifest:
+def _manifest(raw: dict[str, Any], file: str) -> Manifest:
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
         hint = "Build the KB again with this version of mindkg"
-        raise StorageError(f"the KB has schema version {version}, not {SCHEMA_VERSION}", record=str(file), hint=hint)
+        raise StorageError(f"the KB has schema version {version}, not {SCHEMA_VERSION}", record=file, hint=hint)
     try:
         tables = {name: TableEntry(**entry) for name, entry in raw["tables"].items()}
         stages = {name: _stage_record(record) for name, record in raw["stages"].items()}
         return Manifest(**{**raw, "tables": tables, "stages": stages})
     except (KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"the manifest lacks {error}", record=str(file), hint="Build the KB again") from error
+        raise StorageError(f"the manifest lacks {error}", record=file, hint="Build the KB again") from error
 
 
 def _stage_record(raw: dict[str, Any]) -> StageRecord:

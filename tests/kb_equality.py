@@ -14,7 +14,7 @@ from mindkg.schema import TABLES
 SAMPLE = Path(__file__).resolve().parent.parent / "examples" / "sample.csv"
 
 
-def contents(path: Path) -> dict[str, pa.Table]:
+def contents(path: Path | str) -> dict[str, pa.Table]:
     """Return all tables but ``runs``; the rejects of a source without their line numbers."""
     kb = KnowledgeBase.open(path)
     tables = {name: kb.table(name) for name in kb.manifest.tables if name not in ("runs", "rejects")}
@@ -24,7 +24,7 @@ def contents(path: Path) -> dict[str, pa.Table]:
     return tables
 
 
-def assert_equal(one: Path, other: Path) -> None:
+def assert_equal(one: Path | str, other: Path | str) -> None:
     """Fail naming the first table that differs."""
     left, right = contents(one), contents(other)
     for name in left:

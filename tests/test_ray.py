@@ -17,6 +17,7 @@ import pytest
 from asking import questions
 from kb_equality import SAMPLE, assert_equal
 from lvlm_server import LvlmServer, running
+from s3_server import S3Server
 
 from mindkg import distillation, pipeline
 from mindkg.distill.backends.openai import OpenAIBackend
@@ -24,8 +25,10 @@ from mindkg.distill.backends.spread import SpreadBackend
 from mindkg.distill.ledger import Ledger
 from mindkg.distill.requests import Answer
 from mindkg.knowledge_base import KnowledgeBase
+from mindkg.object_store import Objects
 
 pytest.importorskip("ray")
+pytest_plugins = ["s3_server"]
 pytestmark = pytest.mark.xdist_group("ray")
 
 HERE = Path(__file__).parent
@@ -117,6 +120,15 @@ def test_tables_are_those_of_one_machine(cluster: str, shop: Path, server: LvlmS
     pairs = [("sample", "sample-spread"), ("shop", "shop-spread")]
     for one, other in [*pairs, (native, spread), (replayed, replayed_spread)]:
         assert_equal(tmp_path / one, tmp_path / other)
+
+
+def test_workers_need_no_credentials_of_an_object_store(cluster: str, s3: S3Server, tmp_path: Path) -> None:
+    Objects("s3://bucket").put("in/answers.csv", SAMPLE)
+    working = driver(cluster, ["build", "s3://bucket/in/*.csv", "s3://bucket/kb", {}])
+    pipeline.build(SAMPLE, tmp_path / "kb")
+    said = working.communicate()[0]
+    assert working.returncode == 0, said
+    assert_equal(tmp_path / "kb", "s3://bucket/kb")
 
 
 def test_a_killed_run_goes_on_where_it_was(cluster: str, shop: Path, server: LvlmServer, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pytest
 
 from mindkg.errors import ConservationError, InputError, LockedError, StorageError
+from mindkg.inputs import Inputs
 from mindkg.knowledge_base import KnowledgeBase
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES, empty
-from mindkg.storage import MANIFEST, KBDirectory, Manifest, StageRecord, describe_inputs, fingerprint
+from mindkg.storage import MANIFEST, KBDirectory, Manifest, StageRecord, fingerprint
 
 
 def concepts(*labels: str) -> pa.Table:
@@ -159,6 +160,7 @@ def test_an_unknown_table_names_the_known_ones(tmp_path: Path) -> None:
 def test_a_file_seen_before_is_hashed_again_only_when_it_changed(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_text("a")
+    describe_inputs = Inputs(tmp_path, list).describe
     first = describe_inputs([file])
     remembered = [{**first[0], "sha256": "remembered"}]
     assert describe_inputs([file], remembered)[0]["sha256"] == "remembered"

@@ -10,7 +10,8 @@ import typer
 
 from mindkg.cli.output import Format
 
-KB = Annotated[Path, typer.Argument(help="The KB directory.", show_default=False)]
+KB = Annotated[str, typer.Argument(help="The KB directory, or its address in an object store.", show_default=False)]
+Output = Annotated[str, typer.Option("--output", "-o", help="The KB directory, or its address such as s3://BUCKET/KB.")]
 IncludeFiltered = Annotated[
     bool, typer.Option("--include-filtered", help="With the assertions that the filter refused.")
 ]

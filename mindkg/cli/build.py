@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
+from mindkg.cli.arguments import KB, Output, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
 from mindkg.cli.output import Format, console, say, stages, write_rows
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def build(
         list[str] | None,
         typer.Argument(help="Files or glob patterns; none: go on from what the KB holds.", show_default=False),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The KB directory.")] = Path("kb"),
+    output: Output = "kb",
     isa: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="isA table: concept TAB instance TAB count (default: WordNet nouns).", show_default=False),
     ] = None,
     isa_order: Annotated[
@@ -100,7 +100,7 @@ def report_build(built: Built) -> None:
     """Say what a build did and where the rows of each stage went."""
     from mindkg.knowledge_base import KnowledgeBase
 
-    kb = KnowledgeBase.open(built.path)
+    kb = KnowledgeBase.open(built.address)
     facts = kb.info()
     for line in _stage_lines(facts):
         say(line)
@@ -112,10 +112,10 @@ def report_build(built: Built) -> None:
     told = ("products", "cobuys", "assertions", "intentions", "mentions")
     rows = ", ".join(f"{facts['tables'][name]:,} {name}" for name in told)
     if not built.published:
-        say(f"{kb.path}: nothing to do, all is up to date ({rows})")
+        say(f"{kb.address}: nothing to do, all is up to date ({rows})")
     else:
         again = "" if built.ran else "published again from what was there: "
-        say(f"{kb.path}: {again}{rows}")
+        say(f"{kb.address}: {again}{rows}")
     if facts["refused"]:
         say(f"the filter refused {facts['refused']:,} assertions: they stay in the tables, not in the graph")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mindkg.cli.arguments import KB, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
+from mindkg.cli.arguments import KB, Output, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
 from mindkg.cli.build import report_build
 from mindkg.cli.output import Format, say, stages, write_rows
 
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
 def ingest(
     metadata: Annotated[list[str], typer.Argument(help="Metadata files or glob patterns.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The KB directory.")] = Path("kb"),
+    output: Output = "kb",
     reviews: Annotated[
         list[str] | None, typer.Option(help="Review files or glob patterns; may be repeated.", show_default=False)
     ] = None,
@@ -240,12 +240,12 @@ def distill(
     _report(done)
 
 
-def _calibrate(kb: Path, labels: Path, method: str) -> None:
+def _calibrate(kb: str, labels: Path, method: str) -> None:
     from mindkg import distillation
 
-    stored = kb / "calibration.json"
     with stages() as progress:
         report, built = distillation.calibrate(kb, labels, method=cast("Method", method), progress=progress)
+    stored = built.path / "calibration.json"
     refused = len(json.loads(stored.read_text("utf-8"))["rejects"])
     say(f"{report.n + refused:,} labels read = {report.n:,} used + {refused:,} that could not be (see {stored})")
     if report.after.brier >= report.before.brier:

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def hypernyms(
     kb: KB,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the report.")] = Path("hypernyms"),
-    compare: Annotated[Path | None, typer.Option(help="Another KB to set beside it.", show_default=False)] = None,
+    compare: Annotated[str | None, typer.Option(help="Another KB to set beside it.", show_default=False)] = None,
     focus: Annotated[
         str | None,
         typer.Option(help="The concept whose neighbourhood is drawn (default: a frequent one).", show_default=False),

@@ -118,7 +118,7 @@ _SPEAKERS: Final = {"sparql": ("oxigraph", "http://", "https://"), "cypher": ("l
 
 
 def _answer(
-    kb: Path, engine: str, language: str, text: str, values: dict[str, Any] | None, include_filtered: bool
+    kb: str, engine: str, language: str, text: str, values: dict[str, Any] | None, include_filtered: bool
 ) -> pa.Table:
     """Return the rows of a query in ``language``; raises QueryError where ``engine`` speaks another one."""
     from mindkg.errors import QueryError

@@ -1,0 +1,97 @@
+"""The files that a build reads: what is known of them, and copies here of those that lie in an object store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mindkg.errors import InputError, MindKGError
+from mindkg.object_store import Objects, address_of
+from mindkg.places import remove
+from mindkg.storage import KBDirectory, file_sha256
+
+Input = Path | str
+"""A file, or the address of an object."""
+
+
+def input_of(place: str | Path) -> Input:
+    """Return a path as a Path, an address as ``address_of`` returns it."""
+    return address_of(place) or Path(place)
+
+
+class Inputs:
+    """The inputs of one run; those at an address are copied into ``folder`` when they are first asked for."""
+
+    def __init__(self, folder: Path, report: Callable[[], None]) -> None:
+        self._folder = folder
+        self._report = report
+        self._copies: dict[str, Path] = {}
+
+    def file(self, place: Input) -> Path:
+        """Return ``place`` as a file of this machine, under its own name; InputError where it cannot be had."""
+        if isinstance(place, Path):
+            return place
+        if place not in self._copies:
+            self._report()
+            copy = self._folder / f"{len(self._copies):05}" / place.rpartition("/")[2]
+            try:
+                Objects(place).get("", copy)
+            except FileNotFoundError:
+                raise InputError("there is no such object", record=place, hint="Check the spelling") from None
+            self._copies[place] = copy
+        return self._copies[place]
+
+    def called(self, file: str) -> str:
+        """Return what a user calls ``file``, the path of a copy or another one."""
+        return next((place for place, copy in self._copies.items() if str(copy) == file), file)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Let errors about a copy name what it was copied from."""
+        try:
+            yield
+        except MindKGError as error:
+            error.record = error.record and self.called(error.record)
+            raise
+
+    def describe(self, places: Sequence[Input], known: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+        """Return path, SHA-256 and size of each input, and what shows that it is another one than before.
+
+        That is the modification time of a file and the ETag of an object: what is in ``known`` is not read again.
+        """
+        seen = {(k["path"], k["bytes"], k.get("modified_ns", k.get("etag"))): k["sha256"] for k in known}
+        inputs = []
+        for place in places:
+            one = _file(place) if isinstance(place, Path) else _object(place)
+            sha256 = seen.get(tuple(one.values())) or file_sha256(self.file(place))
+            path, size, mark = one.items()
+            inputs.append(dict([path, ("sha256", sha256), size, mark]))
+        return inputs
+
+
+@contextmanager
+def inputs_of(kb: KBDirectory, report: Callable[[], None]) -> Iterator[Inputs]:
+    """Give the inputs of a run that holds the lock of ``kb``; copies are gone when the block ends.
+
+    ``report`` is called before something is copied.
+    """
+    folder = kb.temporary("inputs")
+    try:
+        yield Inputs(folder, report)
+    finally:
+        remove(folder)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    stat = path.stat()
+    return {"path": str(path.resolve()), "bytes": stat.st_size, "modified_ns": stat.st_mtime_ns}
+
+
+def _object(address: str) -> dict[str, Any]:
+    try:
+        found = Objects(address).find()
+    except FileNotFoundError:
+        raise InputError("there is no such object", record=address, hint="Check the spelling") from None
+    return {"path": address, "bytes": found.size, "etag": found.etag}

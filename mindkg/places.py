@@ -1,0 +1,259 @@
+"""Where a KB's tables and manifest lie: in a folder, or in an object store with copies of its tables here.
+
+What is in a KB is named relative to it: ``manifest.json``, ``tables/NAME/FINGERPRINT``. A table is a folder of one
+file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mindkg.errors import StorageError
+from mindkg.object_store import Objects
+
+FILE: Final = "part-0.parquet"
+RECORDS: Final = "tables/.stages"
+TEMPORARY: Final = ".building-"
+"""What the names of files and folders begin with that are not whole yet."""
+
+_CLAIM: Final = "tables/.claim"
+
+
+class Place(Protocol):
+    """Where a KB lies. What is there under its name is whole; a table under its name never changes."""
+
+    apart: bool
+    """Whether what is not a table lies elsewhere for certain."""
+
+    def named(self, name: str) -> str:
+        """Return what a user calls ``name``."""
+
+    def exists(self) -> bool:
+        """Return whether there is anything."""
+
+    def claim(self) -> None:
+        """Make the place ready to be written to; StorageError where it cannot be, or holds something else."""
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file; FileNotFoundError where it is not there."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file in one step: a reader sees the old one or the new one."""
+
+    def rows(self, table: str) -> int | None:
+        """Return the rows of a table, None where it is not there or not whole."""
+
+    def folder(self, table: str) -> Path:
+        """Return the folder of this machine that a table is read from."""
+
+    def take(self, table: str) -> None:
+        """Take a table that was built in its folder of this machine."""
+
+    def tables(self) -> Iterable[str]:
+        """Return the names of all tables, named by a manifest or not, and of the records of stages."""
+
+    def discard(self, name: str) -> Path | str:
+        """Remove a table or a record and return what a user calls it."""
+
+
+class Folder:
+    """A KB in a folder of a file system."""
+
+    apart = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def named(self, name: str) -> str:
+        """Return the path of ``name``."""
+        return str(self.path / name)
+
+    def exists(self) -> bool:
+        """Return whether the folder is there."""
+        return self.path.is_dir()
+
+    def claim(self) -> None:
+        """Make the folder; StorageError where it holds something that is not a KB."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "tables").mkdir(exist_ok=True) if not any(self.path.iterdir()) else None
+        except OSError as error:
+            hint = "Give another folder with -o"
+            raise StorageError(f"cannot write a KB here: {error.strerror}", record=str(self.path), hint=hint) from error
+        if not (self.path / "tables").is_dir():
+            hint = "Give an empty or a new folder with -o"
+            raise StorageError("this folder holds other files and is not a KB", record=str(self.path), hint=hint)
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file; FileNotFoundError where it is not there."""
+        return (self.path / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file in one step: a reader sees the old one or the new one."""
+        write_bytes(self.path / name, data)
+
+    def rows(self, table: str) -> int | None:
+        """Return the rows of a table, None where it is not there or not whole."""
+        return rows_in(self.path / table / FILE)
+
+    def folder(self, table: str) -> Path:
+        """Return the folder of a table."""
+        return self.path / table
+
+    def take(self, table: str) -> None:
+        """Do nothing: what is built in its folder is there."""
+
+    def tables(self) -> Iterable[str]:
+        """Return the names of all tables and records of stages."""
+        found = [*self.path.glob("tables/[!.]*/*"), *(self.path / RECORDS).glob("*.json")]
+        return [path.relative_to(self.path).as_posix() for path in found]
+
+    def discard(self, name: str) -> Path:
+        """Remove a table or a record and return its path."""
+        discard(self.path / name)
+        return self.path / name
+
+
+class Bucket:
+    """A KB in an object store, which has all that a folder would have; ``copies`` has its tables that are used.
+
+    An object is there when all of it is, so nothing is written beside its place first.
+    """
+
+    apart = True
+
+    def __init__(self, objects: Objects, copies: Path) -> None:
+        self.objects = objects
+        self.copies = Folder(copies)
+        self._whole: dict[str, int] = {}
+        self._copied: set[str] = set()
+
+    def named(self, name: str) -> str:
+        """Return the address of ``name``."""
+        return self.objects.named(name)
+
+    def exists(self) -> bool:
+        """Return whether there is any object; InputError where there is not even the bucket."""
+        self.objects.check()
+        return bool(self.objects.names(deep=False))
+
+    def claim(self) -> None:
+        """Write a mark, so that what may not be written shows before hours of work; StorageError where others are."""
+        self.objects.check()
+        found = self.objects.names(deep=False)
+        if found and "tables" not in found:
+            hint = "Give a new address with -o"
+            raise StorageError("other objects are here and no KB", record=self.objects.address, hint=hint)
+        self.objects.write(_CLAIM, b"")
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of an object; FileNotFoundError where it is not there."""
+        return self.objects.read(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write an object in one step."""
+        self.objects.write(name, data)
+
+    def rows(self, table: str) -> int | None:
+        """Return the rows of a table, None where it is not there or not whole: of its copy if that is as large."""
+        if table in self._whole:
+            return self._whole[table]
+        try:
+            rows = self.copies.rows(table) if self._is_copied(table) else self._stored_rows(table)
+        except FileNotFoundError:
+            return None
+        if rows is not None:
+            self._whole[table] = rows
+        return rows
+
+    def folder(self, table: str) -> Path:
+        """Return the folder of a table's copy, which is made where it is not there."""
+        from filelock import FileLock
+
+        folder = self.copies.folder(table)
+        if table not in self._copied and not self._is_copied(table):
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / ".lock"):
+                if not self._is_copied(table):
+                    self.objects.get(f"{table}/{FILE}", folder / FILE)
+        self._copied.add(table)
+        return folder
+
+    def take(self, table: str) -> None:
+        """Store a table that was built in the folder of its copy."""
+        self.objects.put(f"{table}/{FILE}", self.copies.folder(table) / FILE)
+
+    def tables(self) -> Iterable[str]:
+        """Return the names of all tables, stored or copied, and of the records of stages."""
+        stored = {
+            name.rpartition("/")[0] if name.endswith(f"/{FILE}") else name
+            for name in self.objects.names("tables")
+            if name.endswith((f"/{FILE}", ".json"))
+        }
+        return stored | {*self.copies.tables()}
+
+    def discard(self, name: str) -> str:
+        """Remove a table and its copy, or a record, and return the address."""
+        self.objects.remove(name)
+        self.copies.discard(name)
+        return self.objects.named(name)
+
+    def _is_copied(self, table: str) -> bool:
+        file = self.copies.folder(table) / FILE
+        return self.objects.find(f"{table}/{FILE}").size == (file.stat().st_size if file.is_file() else None)
+
+    def _stored_rows(self, table: str) -> int | None:
+        with self.objects.open(f"{table}/{FILE}") as file, self.objects.told(table):
+            try:
+                return int(pq.read_metadata(file).num_rows)
+            except pa.ArrowInvalid:
+                return None
+
+
+def rows_in(file: Path) -> int | None:
+    """Return the rows of a Parquet file, None where it is not there or not whole."""
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except (OSError, pa.ArrowInvalid):
+        return None
+
+
+def discard(path: Path) -> None:
+    """Remove what has a final name: it loses the name in one step, so that a kill leaves nothing half removed there."""
+    if path.exists():
+        trash = path.with_name(f"{TEMPORARY}trash-{path.name}-{os.getpid()}")
+        remove(trash)
+        path.rename(trash)
+        remove(trash)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def as_json(value: Any) -> bytes:
+    """Return ``value`` as the bytes of a JSON file."""
+    return json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` in one step: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
