@@ -19,10 +19,11 @@ TEMPLATE = (
 _KNOWN = 0.005
 
 
-def make_llava(folder: Path, texts: Sequence[str] = ()) -> Path:
+def make_llava(folder: Path, texts: Sequence[str] = (), *, width: int = 32, layers: int = 2) -> Path:
     """Write an untrained model with its processor into ``folder`` and return it.
 
-    Its tokens are bytes, and what ``texts`` often repeat: long prompts are then short.
+    Its tokens are bytes, and what ``texts`` often repeat: long prompts are then short. ``width`` and ``layers`` are
+    those of the words' side.
     """
     import torch
     from transformers import (
@@ -41,7 +42,8 @@ def make_llava(folder: Path, texts: Sequence[str] = ()) -> Path:
         projection_dim=32,
     )  # fmt: skip
     text = LlamaConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers, num_attention_heads=2,
+        num_key_value_heads=2,
         vocab_size=len(tokenizer), max_position_embeddings=4096, bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
