@@ -169,6 +169,18 @@ def _result(line: dict[str, Any], scorer: Scorer) -> dict[str, Any]:
     return {"custom_id": line["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
 
 
+def test_results_of_a_batch_need_the_name_of_their_model(kb: Path, tmp_path: Path) -> None:
+    out, results = tmp_path / "out.jsonl", tmp_path / "in.jsonl"
+    distillation.write_batch(kb, out, model="m", **USED)
+    told = [_result(json.loads(line), Scorer()) for line in out.read_text().splitlines()]
+    told[0]["response"]["body"]["model"] = "m-2026"
+    results.write_text("".join(json.dumps(line) + "\n" for line in told))
+    with pytest.raises(InputError, match="requests to one model") as raised:
+        distillation.distill(kb, f"replay:{results}", **USED)
+    assert raised.value.hint and "--model" in raised.value.hint and "m-2026" in raised.value.hint
+    assert not (kb / "ledger").exists()
+
+
 def test_a_failed_batch_line_is_a_reject(kb: Path, tmp_path: Path) -> None:
     out, results = tmp_path / "out.jsonl", tmp_path / "in.jsonl"
     distillation.write_batch(kb, out, model="m", passes=["features"], **USED)

@@ -27,7 +27,8 @@ class ReplayBackend:
     A record answers the request with its ``key``, or the features of ``product_id``, or the intention of a pair
     (``product_a`` and ``product_b``, or ``cobuy_id``) and a ``relation``; ``verdict`` is what the filter said of that
     intention. The second record of one pair and relation answers its second sample. A request that no record answers
-    stays unasked. Results of a batch service (``custom_id``, ``response``) are records too.
+    stays unasked. Results of a batch service (``custom_id``, ``response``) are records too; they answer requests to one
+    ``model``, which must be given, since services call it by other names.
     """
 
     def __init__(self, file: str | Path, model: str | None = None, revision: str = "") -> None:
@@ -37,6 +38,8 @@ class ReplayBackend:
         self._used: set[_Name] = set()
         seen: dict[_Name, int] = defaultdict(int)
         for number, record in enumerate(_records(Path(file)), start=1):
+            if model is None and "custom_id" in record:
+                raise _nameless(record, f"{file}:{number}")
             for name, outcome in _told(record, seen, f"{file}:{number}"):
                 self._answers.setdefault(name, outcome)
 
@@ -114,6 +117,14 @@ def _answer(record: Mapping[str, Any], text: str) -> Answer:
 
 def _alternative(pair: Any) -> tuple[Any, Any]:
     return (pair["token"], pair["logprob"]) if isinstance(pair, Mapping) else (pair[0], pair[1])
+
+
+def _nameless(record: Mapping[str, Any], place: str) -> InputError:
+    """Return the error of a batch's results that come without the model that the batch was written for."""
+    body = (record.get("response") or {}).get("body")
+    told = body.get("model") if isinstance(body, Mapping) else None
+    hint = "Name it with --model, as when the batch was written" + (f"; the results call it {told}" if told else "")
+    return InputError("these results answer the requests to one model", record=place, hint=hint)
 
 
 def batch_outcome(record: Mapping[str, Any]) -> Answer | RequestError:
