@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from lvlm_server import running
+from ray_cluster import cluster_address
 
 from mindkg.distill import backends
 from mindkg.distill.backends import Backend
@@ -63,7 +64,7 @@ def _local(folder: Path) -> Iterator[LocalBackend]:
 @contextmanager
 def _spread(folder: Path) -> Iterator[SpreadBackend]:
     ray = pytest.importorskip("ray")
-    ray.init("local", num_cpus=2, log_to_driver=False, include_dashboard=False, object_store_memory=80_000_000)
+    ray.init(cluster_address(), log_to_driver=False)
     with _replay(folder) as first:
         file, ledger = folder / "answers.jsonl", folder / "ledger"
         yield SpreadBackend(first, f"replay:{file}", ledger, workers=2, concurrency=4, options={})

@@ -17,6 +17,7 @@ import pytest
 from asking import questions
 from kb_equality import SAMPLE, assert_equal
 from lvlm_server import LvlmServer, running
+from ray_cluster import cluster_address
 from s3_server import S3Server
 
 from mindkg import distillation, pipeline
@@ -24,7 +25,6 @@ from mindkg.distill.backends.openai import OpenAIBackend
 from mindkg.distill.backends.spread import SpreadBackend
 from mindkg.distill.ledger import Ledger
 from mindkg.distill.requests import Answer
-from mindkg.knowledge_base import KnowledgeBase
 from mindkg.object_store import Objects
 
 pytest.importorskip("ray")
@@ -38,14 +38,8 @@ ASKED: dict[str, Any] = {"relations": ["usedFor"], "model": "stub", "options": {
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """The address of a cluster that outlives those who work on it."""
-    command = [sys.executable, str(HERE / "ray_cluster.py")]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin and process.stdout
-    yield process.stdout.readline().strip()
-    process.stdin.close()
-    assert process.wait(60) == 0
+def cluster() -> str:
+    return cluster_address()
 
 
 @pytest.fixture(scope="module")
@@ -84,32 +78,17 @@ def copies(kb: Path, folder: Path, number: int) -> list[Path]:
     return [Path(shutil.copytree(kb, folder / f"kb{n}")) for n in range(number)]
 
 
-def recorded(kb: Path, file: Path) -> Path:
-    """Write answers about all products and pairs of ``kb``."""
-    with KnowledgeBase.open(kb) as base:
-        products, pairs = base.table("products")["product_id"], base.table("cobuys")["cobuy_id"]
-    records = [{"product_id": product, "text": "A fine thing."} for product in products.to_pylist()]
-    why = {"relation": "usedFor", "text": "The potential co-buy intention could be they are both used for making tea."}
-    records += [{"cobuy_id": pair, **why, "verdict": "Yes."} for pair in pairs.to_pylist()]
-    file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return file
-
-
 def test_tables_are_those_of_one_machine(cluster: str, shop: Path, server: LvlmServer, tmp_path: Path) -> None:
-    native, spread, replayed, replayed_spread = copies(shop, tmp_path, 4)
-    answers = f"replay:{recorded(shop, tmp_path / 'answers.jsonl')}"
-    options = {"relations": ["usedFor"]}
+    native, spread = copies(shop, tmp_path, 2)
     read = {"reviews": str(SHOP / "reviews.jsonl"), "limit": 12}
     working = driver(
         cluster,
         ["build", str(SAMPLE), str(tmp_path / "sample-spread"), {}],
         ["ingest", str(SHOP / "metadata.jsonl"), str(tmp_path / "shop-spread"), read],
-        ["distill", str(replayed_spread), answers, options],
         distilled(spread, server),
     )
     pipeline.build(SAMPLE, tmp_path / "sample")
     pipeline.ingest(SHOP / "metadata.jsonl", tmp_path / "shop", **read)
-    distillation.distill(replayed, answers, **options)
     said = working.communicate()[0]
     assert working.returncode == 0, said
     paid = server.stats()["paid"]
@@ -117,8 +96,7 @@ def test_tables_are_those_of_one_machine(cluster: str, shop: Path, server: LvlmS
     assert answers_in(spread / "ledger") == sum(paid.values())
     distillation.distill(native, server.address, **ASKED)
     assert server.stats()["paid"] == {text: 2 if text in paid else 1 for text in server.stats()["paid"]}
-    pairs = [("sample", "sample-spread"), ("shop", "shop-spread")]
-    for one, other in [*pairs, (native, spread), (replayed, replayed_spread)]:
+    for one, other in [("sample", "sample-spread"), ("shop", "shop-spread"), (native, spread)]:
         assert_equal(tmp_path / one, tmp_path / other)
 
 
