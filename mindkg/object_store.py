@@ -25,12 +25,13 @@ from mindkg.errors import InputError, StorageError
 
 _CHUNK: Final = 1 << 24
 _TRIES: Final = 3
-_PATIENCE: Final = 5.0
-"""Seconds to wait for a connection."""
+_CONNECTING, _SILENT = 3.0, 10.0
+"""Seconds to wait for a connection, and for a sign of life on it."""
 
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _SHORTENED: Final = re.compile(r"[a-z][a-z0-9]+:")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SERVER: Final = re.compile(r"https?://[^/@\s]+/?")
 _SAID: Final = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))? during (\w+)")
 _ACCESS_HINT: Final = (
     "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE), and what they may read and write there"
@@ -48,12 +49,16 @@ _MISTAKES: Final = (
 
 
 def _s3() -> fs.FileSystem:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint and not _SERVER.fullmatch(endpoint):
+        raise ValueError("no address of a server")  # Arrow finds that out when it asks
     return fs.S3FileSystem(
-        endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        endpoint_override=endpoint,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-        connect_timeout=_PATIENCE,
-        request_timeout=12 * _PATIENCE,
+        connect_timeout=_CONNECTING,
+        request_timeout=_SILENT,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_TRIES),
+        background_writes=False,  # else all that is not sent yet waits in memory
     )
 
 

@@ -110,18 +110,16 @@ class KBDirectory:
     place: Place
 
     def __init__(self, path: str | Path) -> None:
-        address, given = address_of(path), os.environ.get(WORK_DIR)
+        address, room = address_of(path), _room()
         if address:
-            self.path = self.work = _room(address, given)
+            self.path = self.work = _folder_of(address, room)
             self.place = Bucket(Objects(address), self.path)
             return
         self.path = Path(path).absolute()
         self.place = Folder(self.path)
         self.work = self._kept_work() or self.path
-        if given:
-            room = Path(given).absolute()
-            if self.work.parent != room:  # a KB that was moved keeps its folder there
-                self.work = room / fingerprint(str(self.path.resolve()))
+        if room and self.work.parent != room:  # a KB that was moved keeps its folder there
+            self.work = room / fingerprint(str(self.path.resolve()))
 
     @property
     def address(self) -> str:
@@ -342,13 +340,22 @@ class KBDirectory:
         return sorted([*gone, *stores], key=str)
 
 
-def _room(address: str, given: str | None) -> Path:
-    """Return the folder of the KB at ``address`` in the work folder; InputError where that is not said."""
-    if not given:
+def _room() -> Path | None:
+    """Return the folder that MINDKG_WORK_DIR names, if it does; InputError where that is no folder."""
+    given = os.environ.get(WORK_DIR)
+    if given and address_of(given):
+        hint = "Locks, ledgers and stores need a disk, or a mounted folder"
+        raise InputError("the work folder cannot lie in an object store", record=given, hint=hint)
+    return Path(given).absolute() if given else None
+
+
+def _folder_of(address: str, room: Path | None) -> Path:
+    """Return the folder of the KB at ``address`` in the work folder; InputError where there is none."""
+    if room is None:
         hint = f"Set {WORK_DIR} to one; build, ingest and distill take --work-dir too"
         message = "a KB in an object store needs a folder here for its lock, ledger, stores and temporary files"
         raise InputError(message, record=address, hint=hint)
-    return Path(given).absolute() / fingerprint(address) / address.rpartition("/")[2]
+    return room / fingerprint(address) / address.rpartition("/")[2]
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 from kb_equality import SAMPLE, assert_equal, sample_rows, write_rows
 from s3_server import BUCKET, KEY, SECRET, S3Server
 
-from mindkg import pipeline
+from mindkg import distillation, pipeline
 from mindkg.errors import InputError, LockedError, StorageError
 from mindkg.knowledge_base import KnowledgeBase
 from mindkg.object_store import Objects, address_of, expand
@@ -116,6 +116,26 @@ def test_pictures_lie_in_the_work_folder_and_are_missed_elsewhere(
         pipeline.build((), KB)
 
 
+def test_answers_that_are_paid_for_lie_in_the_work_folder(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "products.csv").write_text("product_id,title\nP1,Red Tea Mug\nP2,Steel Kettle\n")
+    (tmp_path / "pairs.csv").write_text("product_a,product_b\nP1,P2\n")
+    (tmp_path / "answers.jsonl").write_text(
+        '{"product_a": "P1", "product_b": "P2", "relation": "usedFor", "text": "They are used for making tea."}'
+    )
+    pipeline.build([tmp_path / "products.csv", tmp_path / "pairs.csv"], KB)
+    replay = f"replay:{tmp_path / 'answers.jsonl'}"
+    done = distillation.distill(KB, replay, relations=["usedFor"], passes=["intentions"])
+    assert done.counts["intentions"]["answered"] == 1 == tables(KB)["generations"]
+    assert (done.built.path / "ledger").is_dir() and not any("ledger" in name for name in Objects(KB).names())
+    elsewhere(monkeypatch, tmp_path, "other")
+    with KnowledgeBase.open(KB) as kb:
+        assert kb.cypher("MATCH (:CoBuy)-[:USED_FOR]->(i:Intention) RETURN count(*) AS n").to_pylist() == [{"n": 1}]
+    with pytest.raises(StorageError, match="ledger is gone"):
+        pipeline.build((), KB)
+
+
 def test_clean_removes_what_no_version_names_there_and_here(s3: S3Server, tmp_path: Path) -> None:
     header, rows = sample_rows()
     for number in range(3):
@@ -149,7 +169,8 @@ def test_a_killed_build_leaves_the_kb_as_it_was_and_goes_on(s3: S3Server, tmp_pa
     assert_equal(tmp_path / "kb", KB)
 
 
-def test_an_upload_that_is_killed_leaves_no_object(s3: S3Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_upload_that_is_stopped_leaves_nothing_or_all(s3: S3Server, tmp_path: Path, number: int) -> None:
     large = tmp_path / "large"
     large.write_bytes(os.urandom(60_000_000))
     code = (
@@ -159,10 +180,11 @@ def test_an_upload_that_is_killed_leaves_no_object(s3: S3Server, tmp_path: Path)
     with subprocess.Popen([sys.executable, "-c", code, str(large)], stdout=subprocess.PIPE, text=True) as upload:
         assert upload.stdout is not None and upload.stdout.readline() == "on\n"
         time.sleep(0.2)
-        upload.kill()
+        upload.send_signal(number)
     objects = Objects(f"s3://{BUCKET}/kb")
-    if upload.returncode:
+    if upload.returncode == -signal.SIGKILL:
         assert "large" not in objects.names()
+    assert "large" not in objects.names() or objects.find("large").size == large.stat().st_size
     objects.put("large", large)
     objects.get("large", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
@@ -188,11 +210,13 @@ def test_the_lock_is_in_the_work_folder(s3: S3Server) -> None:
     ("change", "kb", "message"),
     [
         ({WORK_DIR: None}, KB, f"needs a folder here .*{WORK_DIR}"),
+        ({WORK_DIR: "s3://bucket/work"}, KB, "the work folder cannot lie in an object store"),
         ({}, "s3://no-such-bucket/kb", "there is no such bucket"),
         ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, KB, "the object store refuses access"),
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, KB, "the object store refuses access"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, KB, "the object store is not reached"),
         ({"AWS_ENDPOINT_URL": "http://no-such-host.invalid"}, KB, "the object store is not reached"),
+        ({"AWS_ENDPOINT_URL": f"http://{KEY}:{SECRET}@127.0.0.1"}, KB, "the object store cannot be used"),
         ({}, "ftp://bucket/kb", "addresses with ftp:// are not known"),
         ({}, f"s3://{KEY}:{SECRET}@bucket/kb", "never stand in an address"),
         ({}, "s3:///kb", "the name of a bucket is needed"),

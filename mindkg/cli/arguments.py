@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,7 +21,7 @@ RayAddress = Annotated[
     typer.Option(help="Address of the Ray cluster; without it Ray starts on this machine.", show_default=False),
 ]
 WorkDir = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         help="Where a new KB keeps its lock, ledger, stores and temporary files (default: in the KB).",
         envvar="MINDKG_WORK_DIR",
@@ -39,9 +38,9 @@ def use_runner(name: str, address: str | None) -> None:
         engine.use_runner(name, address)
 
 
-def use_work_dir(folder: Path | None) -> None:
+def use_work_dir(folder: str | None) -> None:
     """Let a KB that this process makes keep in ``folder`` what does not bear every shared folder."""
     if folder is not None:
         from mindkg.storage import WORK_DIR
 
-        os.environ[WORK_DIR] = str(folder)
+        os.environ[WORK_DIR] = folder
