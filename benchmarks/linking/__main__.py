@@ -72,11 +72,19 @@ def main() -> None:
             for name, group in groups.items():
                 if name == part or method == "mindkg":
                     print(_row(name, method, score(group, link(group, isa))))
+    if options.embed or options.spacy:
+        print("\n| labels | step added | texts | p@1 | p@3 | phrases found | phrases right | forbidden | stray |")
+        print("|---|---|---|---|---|---|---|---|---|")
+        for part, chosen in parts.items():
+            for step in ("embed", "spacy"):
+                if name := getattr(options, step):
+                    added = linker(chosen, isa, replace(ALL, **{step: name}))
+                    print(_row(part, f"{step} {Path(name).name}", score(chosen, added)))
     print("\n| labels | step left out | texts | p@1 | p@3 | phrases found | phrases right | forbidden | stray |")
     print("|---|---|---|---|---|---|---|---|---|")
     for part, chosen in parts.items():
-        for step in fields(ALL):
-            print(_row(part, step.name, score(chosen, linker(chosen, isa, replace(ALL, **{step.name: False})))))
+        for name in [step.name for step in fields(ALL) if step.default is True]:
+            print(_row(part, name, score(chosen, linker(chosen, isa, replace(ALL, **{name: False})))))
     print("\n| relation | method | texts | p@1 | p@3 | phrases found | phrases right | forbidden | stray |")
     print("|---|---|---|---|---|---|---|---|---|")
     for relation in sorted({item.relation for item in items}):
@@ -93,6 +101,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder with mind/ and intentionqa/; without it our own sentences")
     parser.add_argument("--isa", type=Path, help="isA table; without it the shipped one")
+    parser.add_argument("--embed", help="also with embeddings of this model of sentence-transformers")
+    parser.add_argument("--spacy", help="also with this trained pipeline of spaCy")
     return parser.parse_args()
 
 

@@ -134,7 +134,6 @@ class Index:
             parts = [
                 part for part in threads.map(lambda job: self._read(job[0], job[1], among), jobs) if len(part.labels)
             ]
-        self._stored.forget()
         if not parts:
             return self._schema.empty_table()
         every = pa.concat_arrays([part.labels for part in parts])
@@ -166,7 +165,10 @@ class Index:
             rows, more = rows[kept], [values[kept] for values in more]
         columns = [self._column(bucket, name, strings, rows) for name, strings in self._stored.columns]
         columns += [pa.array(values, pa.int64()) for values in more or [[]] * (self._summed is not None)]
-        return Rows(keys.take(pa.array(places)), np.concatenate(([0], np.cumsum(width))), columns)
+        labels = keys.take(pa.array(places))
+        if len(wanted) > _FEW:
+            self._stored.forget(bucket)
+        return Rows(labels, np.concatenate(([0], np.cumsum(width))), columns)
 
     def _places(self, bucket: int, keys: pa.Array, wanted: pa.Array) -> Ints:
         if len(wanted) > _FEW:

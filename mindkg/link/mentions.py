@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from mindkg.link.choice import LEAST, Choice, choose
 from mindkg.link.context import PULL, by_relation, spoken, subjects
+from mindkg.link.embed import NEAR, Vectors, vectors
 from mindkg.link.index import ranges
 from mindkg.link.ranking import first_of_each
 
@@ -48,7 +49,7 @@ class Texts:
     Text i has the phrases ``first[i]`` to ``first[i + 1]``; phrase p has the words at ``words[p]`` and further places
     of ``starts`` and ``ends``, and the weighed pairs of ``link`` and ``row`` (of ``choice``) at the places ``begin[p]``
     to ``begin[p] + width[p]``. ``told`` and ``spoken`` say how often texts and titles speak of each domain, None where
-    that is not asked.
+    that is not asked; ``embedded`` has the embeddings of the concepts of ``choice``, if a model is named.
     """
 
     text: pa.Array
@@ -63,6 +64,7 @@ class Texts:
     choice: Choice
     told: Floats | None
     spoken: Floats | None
+    embedded: Vectors | None
 
 
 def looked_up(
@@ -91,6 +93,7 @@ def looked_up(
         choice=choice,
         told=None if told is None else told[: len(text)],
         spoken=None if told is None else told[len(text) :],
+        embedded=vectors(choice.concepts.to_pylist(), steps.embed) if steps.embed else None,
     )
 
 
@@ -116,6 +119,8 @@ def mentions(items: Items, texts: Texts, *, large: bool, top_k: int, steps: Step
     row = texts.row[pair]
     item = np.repeat(np.arange(len(count)), count)[occurrence]
     score = _weighed(items, texts, item, row, steps)
+    if texts.embedded is not None and steps.embed and len(row):
+        score = score + _nearness(items, texts, item, occurrence, row, steps.embed)
     if large:
         kept = np.flatnonzero(score >= LEAST)
         occurrence, pair, row, item = (values[kept] for values in (occurrence, pair, row, item))
@@ -152,6 +157,18 @@ def _weighed(items: Items, texts: Texts, item: Ints, row: Ints, steps: Steps) ->
         domain = choice.domains[concept]
         score = score + np.where(domain >= 0, PULL * subject[item, np.maximum(domain, 0)], 0.0)
     return score
+
+
+def _nearness(items: Items, texts: Texts, item: Ints, occurrence: Ints, row: Ints, model: str) -> Floats:
+    """Return what embeddings add to each (item, row): NEAR times the cosine above the mean of the same phrase's."""
+    assert texts.embedded is not None
+    text, which = np.unique(items.text, return_inverse=True)
+    said = vectors(texts.text.take(pa.array(text)).to_pylist(), model)
+    cosine = np.einsum("ij,ij->i", said[which[item]], texts.embedded[texts.choice.rows["concept"][row]])
+    many = np.maximum(np.bincount(occurrence), 1)
+    mean = np.bincount(occurrence, cosine) / many
+    added: Floats = NEAR * (cosine - mean[occurrence])
+    return added
 
 
 def _rank(text: Ints, phrase: Ints, score: Floats, concept: Ints, top_k: int) -> tuple[Ints, Ints]:

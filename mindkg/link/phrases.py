@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from functools import cache, cached_property
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
 from mindkg.link import words as w
+from mindkg.link.pipeline import Pipeline, Tagged
 from mindkg.link.words import Words, prepositional_to, stops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 LONGEST: Final = 5
 """Words of the longest phrase that is looked up."""
@@ -53,10 +55,11 @@ class _Word(NamedTuple):
 
 
 class Chunker:
-    """Tokens, tags and phrases; made once a process."""
+    """Tokens, tags and phrases; made once a process. A trained pipeline finds the phrases if one is named."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipeline: str | None = None) -> None:
         self._words = Words()
+        self._pipeline = Pipeline(pipeline, self._words) if pipeline else None
         self._known: dict[str, tuple[_Word, ...]] = {}
 
     @cached_property
@@ -68,15 +71,16 @@ class Chunker:
 
     def phrases(self, text: str) -> list[Phrase]:
         """Return the noun phrases of ``text`` in order; a phrase never crosses a mark of punctuation."""
-        starts, ends, words, kinds = self._read(text)
-        tags = self._tags(words, kinds)
-        found = []
-        for match in _PHRASE.finditer(tags):
-            begin, end = match.span()
-            begin = max(begin, end - _KEPT)
-            kept = tags[begin:end] if end - begin > 1 else "n"
-            found.append(Phrase(starts[begin:end], ends[begin:end], words[begin:end], kept))
-        return found
+        return next(self.all_phrases([text]))
+
+    def all_phrases(self, texts: Iterable[str]) -> Iterator[list[Phrase]]:
+        """Yield the noun phrases of each of ``texts``."""
+        if self._pipeline:
+            yield from map(_found, self._pipeline.read(texts))
+            return
+        for text in texts:
+            starts, ends, words, kinds = self._read(text)
+            yield _found(Tagged(starts, ends, words, self._tags(words, kinds), [0, len(words)]))
 
     def tagged(self, text: str) -> tuple[list[str], str]:
         """Return the tokens of ``text`` in lower case, and a tag for each."""
@@ -174,6 +178,17 @@ class Chunker:
         return "v" if before == "n" and behind in _OBJECT and self._words.verb_weight(word) > 0.3 else "n"
 
 
+def _found(text: Tagged) -> list[Phrase]:
+    starts, ends, words, tags, cuts = text
+    found = []
+    for match in chain.from_iterable(_PHRASE.finditer(tags, *part) for part in pairwise(cuts)):
+        begin, end = match.span()
+        begin = max(begin, end - _KEPT)
+        kept = tags[begin:end] if end - begin > 1 else "n"
+        found.append(Phrase(starts[begin:end], ends[begin:end], words[begin:end], kept))
+    return found
+
+
 _FIXED: Final = {
     w.NOUN: "n",
     w.ADJECTIVE: "a",
@@ -240,14 +255,14 @@ def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> 
 
 
 @cache
-def chunker() -> Chunker:
-    """Return this process's chunker."""
-    return Chunker()
+def chunker(pipeline: str | None = None) -> Chunker:
+    """Return this process's chunker; with the trained ``pipeline`` of spaCy, by name or folder, if it is given."""
+    return Chunker(pipeline)
 
 
-def parse(texts: pa.Array) -> pa.Array:
-    """Return the heads and phrases of each of ``texts``, type PARSED."""
-    tool = chunker()
+def parse(texts: pa.Array, pipeline: str | None = None) -> pa.Array:
+    """Return the heads and phrases of each of ``texts``, type PARSED; ``pipeline`` as in chunker."""
+    tool = chunker(pipeline)
     heads: list[str] = []
     head_offsets = [0]
     starts: list[int] = []
@@ -255,8 +270,8 @@ def parse(texts: pa.Array) -> pa.Array:
     word_offsets = [0]
     words: list[str] = []
     tags: list[str] = []
-    for text in texts.to_pylist():
-        for phrase in tool.phrases(text):
+    for phrases in tool.all_phrases(texts.to_pylist()):
+        for phrase in phrases:
             heads.append(tool.noun_lemma(phrase.words[-1]))
             starts += phrase.starts
             ends += phrase.ends

@@ -13,6 +13,9 @@ class Steps:
     ``noise``: so are concepts that were counted too seldom; ``classes``: classes of phrase and concept must agree;
     ``witness``: the shipped table confirms; ``factors``: concepts.tsv; ``relation`` and ``context``: what the relation
     and the other words of intention and titles say of the sense.
+
+    Two more are done where a model is named: ``embed``, sentence embeddings help to choose the sense (embed.py);
+    ``spacy``, a trained pipeline says what each word is, and finds phrases if it has a parser (pipeline.py).
     """
 
     heads: bool = True
@@ -23,6 +26,8 @@ class Steps:
     factors: bool = True
     relation: bool = True
     context: bool = True
+    embed: str | None = None
+    spacy: str | None = None
 
 
 ALL = Steps()

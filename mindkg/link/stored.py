@@ -49,10 +49,12 @@ class Stored:
         self.columns: Final[list[tuple[str, bool]]] = [(name, strings) for name, strings in directory["columns"]]
         self._arrays: dict[str, dict[str, tuple[int, int]]] = directory["arrays"]
 
-    def forget(self) -> None:
-        """Give back the pages that were read: they stay in the system's cache, not in this process's memory."""
+    def forget(self, bucket: int) -> None:
+        """Give back the pages of a bucket that was read: the system keeps them, this process does not."""
         if sys.platform != "win32":
-            self.data.madvise(mmap.MADV_DONTNEED)
+            places = self._arrays[str(bucket)].values()
+            begin = min(place for place, _ in places) // mmap.PAGESIZE * mmap.PAGESIZE
+            self.data.madvise(mmap.MADV_DONTNEED, begin, max(place + size for place, size in places) - begin)
 
     def array(self, bucket: int, name: str) -> tuple[int, int]:
         """Return place and bytes of an array; raises KeyError where the bucket is empty."""

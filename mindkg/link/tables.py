@@ -105,11 +105,12 @@ def link_tables(
     labels = _vague_labels(vague)
     table = _sorted(intentions)
     coded = table["text"].combine_chunks().dictionary_encode()
-    parsed = _parsed(coded.dictionary)
+    parsed = _parsed(coded.dictionary, steps.spacy)
     half = table.num_rows // 2
     if progress:
         progress(half)
-    found = _all_mentions(coded, parsed, table["relation"], table["titles"], isa, labels, top_k, steps)
+    relation, titles = (table[name].combine_chunks() for name in ("relation", "titles"))
+    found = _all_mentions(coded, parsed, relation, titles, isa, labels, top_k, steps)
     keys = table["intention_id"].take(found["text"])
     linked = pa.table([keys, *(found[name] for name in TABLES["mentions"].names[1:])], schema=TABLES["mentions"])
     if progress:
@@ -152,10 +153,11 @@ def link_texts(
                 f"{len(texts)} texts but {len(given)} {name}", hint="Give one for each text, None for none"
             )
     text, relation, title = (
-        pa.chunked_array([given or [None] * len(texts)], pa.string()) for given in (texts, relations, titles)
+        pa.array(given or [None] * len(texts), pa.string()) for given in (texts, relations, titles)
     )
-    coded = text.combine_chunks().dictionary_encode()
-    rows = _all_mentions(coded, parse(coded.dictionary), relation, title, isa, labels, top_k, steps)
+    coded, products = text.dictionary_encode(), pc.fill_null(title, "").dictionary_encode()
+    parsed = parse(coded.dictionary, steps.spacy)
+    rows = _all_mentions(coded, parsed, relation, products, isa, labels, top_k, steps)
     found: list[list[Mention]] = [[] for _ in texts]
     for row in rows.sort_by([("text", "ascending"), ("rank", "ascending")]).to_pylist():
         found[row.pop("text")].append(Mention(**row))
@@ -172,18 +174,22 @@ def _vague_labels(vague: Collection[str] | None) -> frozenset[str]:
 
 
 def _sorted(intentions: daft.DataFrame) -> pa.Table:
-    """Return the columns of _INTENTIONS, sorted by key."""
+    """Return the columns of _INTENTIONS, sorted by key; titles are coded, for many intentions are of the same ones."""
     given = [name for name in _INTENTIONS.names if name in intentions.column_names]
     table = intentions.select(*given).to_arrow()
     for name in set(_INTENTIONS.names) - set(given):
         table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
-    return table.select(_INTENTIONS.names).cast(_INTENTIONS).sort_by("intention_id").combine_chunks()
+    table = table.select(_INTENTIONS.names).cast(_INTENTIONS)
+    table = table.set_column(3, "titles", pc.fill_null(table["titles"], "").dictionary_encode())
+    table = table.sort_by("intention_id").combine_chunks()
+    pa.default_memory_pool().release_unused()
+    return table
 
 
-def _parsed(texts: pa.Array) -> pa.StructArray:
+def _parsed(texts: pa.Array, pipeline: str | None) -> pa.StructArray:
     """Return phrases.parse of ``texts``, which are distinct; by all cores where there are many."""
     if len(texts) <= _SMALL:
-        return parse(texts)
+        return parse(texts, pipeline)
 
     from mindkg.engine import daft, from_arrow, pool, spread
 
@@ -191,7 +197,7 @@ def _parsed(texts: pa.Array) -> pa.StructArray:
     class Parser:
         @daft.method.batch(return_dtype=daft.DataType.from_arrow_type(PARSED), batch_size=8192)
         def parse(self, texts: daft.Series) -> pa.Array:
-            return parse(texts.to_arrow().cast(pa.string()))
+            return parse(texts.to_arrow().cast(pa.string()), pipeline)
 
     frame = spread(from_arrow(pa.table({"text": texts})), many=True)
     frame = frame.with_column("parsed", Parser().parse(daft.col("text")))  # type: ignore[arg-type]
@@ -204,19 +210,18 @@ def _parsed(texts: pa.Array) -> pa.StructArray:
 def _all_mentions(
     texts: pa.DictionaryArray,
     parsed: pa.StructArray,
-    relation: pa.ChunkedArray,
-    titles: pa.ChunkedArray,
+    relation: pa.Array,
+    titles: pa.DictionaryArray,
     isa: IsaTable,
     vague: Collection[str],
     top_k: int,
     steps: Steps,
 ) -> pa.Table:
     """Return mentions.mentions of all texts; ``parsed`` are the distinct ones."""
-    # many intentions are of the same products
-    products = pc.fill_null(titles.combine_chunks(), "").dictionary_encode()
-    known = looked_up(texts.dictionary, parsed, products.dictionary, isa, vague, steps)
-    text, title = (coded.indices.to_numpy().astype(np.int64) for coded in (texts, products))
-    items = Items(text, title, relation_rows(relation.combine_chunks()))
+    known = looked_up(texts.dictionary, parsed, titles.dictionary, isa, vague, steps)
+    text, title = (coded.indices.to_numpy().astype(np.int64) for coded in (texts, titles))
+    items = Items(text, title, relation_rows(relation))
+    pa.default_memory_pool().release_unused()
 
     def block(begin: int) -> pa.Table:
         part = mentions(items.slice(begin, _BLOCK), known, large=isa.pairs >= LARGE, top_k=top_k, steps=steps)
