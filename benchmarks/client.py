@@ -2,7 +2,8 @@
 
 The server is a stub in a process of its own that answers after ``--delay`` seconds; each request has a 336-pixel JPEG
 of its own. The bare loop opens, encodes and posts the same pictures from as many coroutines and writes nothing down.
-The two take turns, so that what else runs on the machine disturbs both alike.
+The two take turns, so that what else runs on the machine disturbs both alike. Then the memory of a process that plans
+10,000, and of one that plans 1,000,000 intentions of pairs whose products have features of 1,500 characters.
 """
 
 from __future__ import annotations
@@ -28,15 +29,25 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from mindkg.distill.ask import ask
 from mindkg.distill.backends.openai import OpenAIBackend
 from mindkg.distill.ledger import Ledger
+from mindkg.distill.passes import run_pass
 from mindkg.distill.requests import Picture, Prompt, Request, Sampling, Subject, request_key
+from mindkg.distill.rows import Rows
+from mindkg.distill.runs import run_of
+from mindkg.distill.settings import Settings
+from mindkg.identity import cobuy_key
+from mindkg.schema import TABLES
+from mindkg.vocabulary import relations
 
 _PIXELS = 336
 _PICTURES = 500
+_PART = 10_000
 _TEXT = "What is this product, what is it made of, and what would somebody use it for? " * 10
 _WORDS = "It is a sturdy mug for coffee and tea. " * 20
 
@@ -47,7 +58,7 @@ def main() -> None:
     if options.role == "server":
         asyncio.run(_serve(options.delay))
     elif options.role == "queued":
-        print(_queued(options.requests))
+        print(_queued(options.tables))
     else:
         with tempfile.TemporaryDirectory(prefix="mindkg-client-") as folder:
             _compare(options, Path(folder))
@@ -61,27 +72,38 @@ def _compare(options: argparse.Namespace, folder: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         address = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
-        turns: dict[str, list[tuple[float, float]]] = {"mindkg": [], "bare": []}
+        turns: dict[str, list[tuple[float, float, float]]] = {"mindkg": [], "bare": []}
         numbers = count()
         for _ in range(options.turns):
             for name, way in (("mindkg", _client), ("bare", _bare)):
                 requests = [_request(next(numbers), pictures) for _ in range(options.requests)]
-                turns[name].append(_measured(partial(way, address, requests, options.concurrency, folder)))
+                work = partial(way, address, requests, options.concurrency, folder)
+                turns[name].append(_measured(work, server.pid))
         server.kill()
     print(f"{options.requests} requests, {options.concurrency} at once, answers after {options.delay} s")
     for name, times in turns.items():
-        wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
-        rate, each = options.requests / wall, cpu / options.requests * 1e6
-        print(f"{name:>7}: {rate:7.0f} requests/s, {each:5.0f} µs of processor time a request")
+        wall, *cpu = (statistics.median(column) for column in zip(*times, strict=True))
+        ours, stub = (seconds / options.requests * 1e6 for seconds in cpu)
+        rate = f"{options.requests / wall:7.0f} requests/s"
+        print(f"{name:>7}: {rate}, {ours:5.0f} µs of processor time a request, {stub:4.0f} µs of the stub's")
     ratios = [bare[0] / ours[0] for ours, bare in zip(turns["mindkg"], turns["bare"], strict=True)]
     print(f"  ratio: {statistics.median(ratios):.2f} of the bare loop's rate (to reach: 0.95)")
 
 
-def _measured(work: Callable[[], None]) -> tuple[float, float]:
-    """Return the seconds and the processor time of this process that ``work`` takes."""
-    started, used = time.perf_counter(), time.process_time()
+def _measured(work: Callable[[], None], server: int) -> tuple[float, float, float]:
+    """Return the seconds that ``work`` takes, and the processor time of this process and of ``server``."""
+    started, used, its = time.perf_counter(), time.process_time(), _processor_time(server)
     work()
-    return time.perf_counter() - started, time.process_time() - used
+    return time.perf_counter() - started, time.process_time() - used, _processor_time(server) - its
+
+
+def _processor_time(process: int) -> float:
+    """Return the seconds that a process has used; 0 where the system has no /proc."""
+    file = Path(f"/proc/{process}/stat")
+    if not file.exists():
+        return 0.0
+    user, system = file.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _client(address: str, requests: list[Request], concurrency: int, folder: Path) -> None:
@@ -154,15 +176,50 @@ async def _serve(delay: float) -> None:
 
 
 def _memory() -> None:
-    """Print the memory of a process that has few, and one that has many, requests queued."""
+    """Print the memory of a process that plans few, and of one that plans many requests."""
     for number in (10_000, 1_000_000):
-        command = [sys.executable, "-m", "benchmarks.client", "--role", "queued", "--requests", str(number)]
-        peak = int(subprocess.check_output(command, env={**os.environ}))
+        with tempfile.TemporaryDirectory(prefix="mindkg-queued-") as folder:
+            _write_tables(number // len(relations()), Path(folder))
+            command = [sys.executable, "-m", "benchmarks.client", "--role", "queued", "--tables", folder]
+            peak = int(subprocess.check_output(command))
         print(f"{number:>9,} queued: {peak / 1e6:.0f} MB at most")
 
 
-def _queued(number: int) -> int:
-    """Return the peak memory of a process that goes through ``number`` requests which are all unknown to a backend."""
+def _write_tables(pairs: int, folder: Path) -> None:
+    """Write ``pairs`` co-buys of nearly as many products, all with titles, features and pictures that nobody opens."""
+    products, chance = pairs * 85 // 100, np.random.default_rng(0)
+    words = "".join(map(chr, chance.integers(97, 123, 100_000)))
+    run = run_of("features", Settings("stub")).run_id
+    for start in range(0, products, _PART):
+        ids = [f"P{number:08d}" for number in range(start, min(start + _PART, products))]
+        places = chance.integers(0, len(words) - 1_500, len(ids))
+        texts = [words[place : place + 1_500] for place in places.tolist()]
+        named = [
+            {"product_id": p, "title": t[:70], "category": [], "source": "s"} for p, t in zip(ids, texts, strict=True)
+        ]
+        told = [{"product_id": p, "run_id": run, "text": t} for p, t in zip(ids, texts, strict=True)]
+        seen = [{"product_id": p, "url": "u", "path": f"{p}.jpg", "sha256": p * 7, "status": "ok"} for p in ids]
+        for name, rows in (("products", named), ("features", told), ("images", seen)):
+            _write(folder / name / f"{start}.parquet", name, rows)
+    for start in range(0, pairs, _PART):
+        ends = [
+            (number % products, (number + 1 + number // products) % products)
+            for number in range(start, min(start + _PART, pairs))
+        ]
+        both = [tuple(f"P{end:08d}" for end in sorted(pair)) for pair in ends]
+        rows = [
+            {"cobuy_id": cobuy_key(a, b), "product_a": a, "product_b": b, "support": 1, "source": "s"} for a, b in both
+        ]
+        _write(folder / "cobuys" / f"{start}.parquet", "cobuys", rows)
+
+
+def _write(file: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    file.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=TABLES[name]), file)
+
+
+def _queued(folder: Path) -> int:
+    """Return the peak memory of this process when it has planned all intentions, of which no backend knows anything."""
 
     class Silent:
         model, revision = "stub", ""
@@ -171,8 +228,11 @@ def _queued(number: int) -> int:
             return ((request, None) for request in requests)
 
     backend: Any = Silent()
-    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder)) as ledger:
-        assert ask((_request(n, []) for n in range(number)), backend, ledger).unknown == number
+    tables = {path.name: Rows.of(path) for path in folder.iterdir()}
+    settings = Settings("stub", passes=("intentions",))
+    with tempfile.TemporaryDirectory() as work, Ledger(Path(work) / "ledger") as ledger:
+        done = run_pass("intentions", tables, settings, root=folder, ledger=ledger, staging=Path(work), backend=backend)
+    assert done.counts.missing == done.counts.planned > 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -182,6 +242,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds until the server answers")
     parser.add_argument("--turns", type=int, default=5, help="of each of the two")
+    parser.add_argument("--tables", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--role", choices=["measure", "server", "queued"], default="measure", help=argparse.SUPPRESS)
     return parser.parse_args()
 
