@@ -6,9 +6,12 @@
 //+ column: reasons, integer
 MATCH (:Product {id: $product})<-[:HAS_PRODUCT]-(:CoBuy)-[r]->(i:Intention)
 WITH DISTINCT i, r.relation AS relation
-MATCH (i)<-[s]-(d:CoBuy)
-WHERE s.relation = relation AND NOT EXISTS { MATCH (d)-[:HAS_PRODUCT]->(:Product {id: $product}) }
-MATCH (d)-[:HAS_PRODUCT]->(o:Product)
+MATCH (i)<-[s]-(d:CoBuy)-[:HAS_PRODUCT]->(o:Product)
+WHERE s.relation = relation
+// LadybugDB answers NOT EXISTS for every pair there is
+OPTIONAL MATCH (d)-[:HAS_PRODUCT]->(own:Product {id: $product})
+WITH o, i, relation, own
+WHERE own.id IS NULL
 WITH DISTINCT o, i, relation
 RETURN o.id AS product, o.title AS title, count(*) AS reasons
 ORDER BY reasons DESC, product

@@ -9,9 +9,12 @@ MATCH (:Concept {id: $concept})<-[:HAS_ANCESTOR]-(:Concept)<-[:HAS_CONCEPT]-(i:I
 // an intention has many concepts below one: go on from each intention once
 WITH DISTINCT i
 MATCH (i)<-[r]-(b:CoBuy)
-WITH b, count(DISTINCT i.id) AS intentions
-MATCH (p:Product)<-[:HAS_PRODUCT]-(b)-[:HAS_PRODUCT]->(q:Product)
-WHERE p.id < q.id
-RETURN b.id AS cobuy, p.id AS product_a, q.id AS product_b, intentions
+WITH DISTINCT b, i
+WITH b.id AS cobuy, count(*) AS intentions
 ORDER BY intentions DESC, cobuy
-LIMIT $limit;
+LIMIT $limit
+// products of those alone
+MATCH (p:Product)<-[:HAS_PRODUCT]-(:CoBuy {id: cobuy})-[:HAS_PRODUCT]->(q:Product)
+WHERE p.id < q.id
+RETURN cobuy, p.id AS product_a, q.id AS product_b, intentions
+ORDER BY intentions DESC, cobuy;

@@ -7,7 +7,13 @@
 MATCH (:Concept {id: $concept})<-[:HAS_ANCESTOR]-(:Concept)<-[:HAS_CONCEPT]-(i:Intention)
 // an intention has many concepts below one: go on from each intention once
 WITH DISTINCT i
-MATCH (i)<-[r]-(:CoBuy)-[:HAS_PRODUCT]->(p:Product)
-RETURN p.id AS product, p.title AS title, count(DISTINCT i.id) AS intentions
+MATCH (i)<-[r]-(b:CoBuy)
+WITH DISTINCT b, i
+MATCH (b)-[:HAS_PRODUCT]->(p:Product)
+WITH p.id AS product, count(DISTINCT i.id) AS intentions
 ORDER BY intentions DESC, product
-LIMIT $limit;
+LIMIT $limit
+// titles of those alone
+MATCH (p:Product {id: product})
+RETURN product, p.title AS title, intentions
+ORDER BY intentions DESC, product;

@@ -3,8 +3,13 @@
 //+ column: product, string
 //+ column: title, string
 //+ column: intentions, integer
-MATCH (p:Product)<-[:HAS_PRODUCT]-(:CoBuy)-[r]->(i:Intention)
-WITH p, count(DISTINCT i.id) AS intentions
-RETURN p.id AS product, p.title AS title, intentions
+MATCH (b:CoBuy)-[r]->(i:Intention)
+WITH DISTINCT b, i
+MATCH (b)-[:HAS_PRODUCT]->(p:Product)
+WITH p.id AS product, count(DISTINCT i.id) AS intentions
 ORDER BY intentions DESC, product
-LIMIT $limit;
+LIMIT $limit
+// titles of those alone
+MATCH (p:Product {id: product})
+RETURN product, p.title AS title, intentions
+ORDER BY intentions DESC, product;

@@ -10,8 +10,12 @@
 //+ column: support, integer
 MATCH (b:CoBuy)-[r]->(i:Intention)
 WHERE $relation = "" OR r.relation = $relation
-WITH b, r, i, coalesce(r.plausibility, 2.0) AS first, coalesce(r.typicality, 2.0) AS second
-RETURN r.id AS assertion, b.id AS cobuy, r.relation AS relation, i.text AS text, r.plausibility AS plausibility,
-  r.typicality AS typicality, r.support AS support
+WITH r.id AS assertion, b.id AS cobuy, r.relation AS relation, i.id AS intention, r.plausibility AS plausibility,
+  r.typicality AS typicality, r.support AS support, coalesce(r.plausibility, 2.0) AS first,
+  coalesce(r.typicality, 2.0) AS second
 ORDER BY first, second, support, assertion
-LIMIT $limit;
+LIMIT $limit
+// texts of those alone
+MATCH (i:Intention {id: intention})
+RETURN assertion, cobuy, relation, i.text AS text, plausibility, typicality, support
+ORDER BY first, second, support, assertion;
