@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from mindkg import link
 from mindkg.engine import daft, from_arrow
 from mindkg.errors import InputError
+from mindkg.link import choice, ranking, tables
 from mindkg.link import hypernyms as hierarchy
-from mindkg.link import ranking, tables
 from mindkg.link.behind import with_context
 from mindkg.link.isa import IsaTable, open_isa
 from mindkg.link.phrases import candidates, chunker
@@ -133,6 +133,20 @@ def test_noise_stays_out_where_only_vague_concepts_are_known_well(tmp_path: Path
     assert best("gift", own) == []
     (mentions,) = link_texts(["gift"], own, steps=Steps(vague=False))
     assert [m.concept for m in mentions] == ["item"]
+
+
+def test_faint_concepts_speak_only_where_a_text_has_no_better_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("gathering", "party", 10), ("gathering", "crowd", 10**8), ("device", "cable", 10)]
+    rows += [("figure", "luck", 10), ("figure", "number", 10**11)]
+    (tmp_path / "isa.tsv").write_text("".join(f"{c}\t{e}\t{n}\n" for c, e, n in rows))
+    own = open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
+    bare = {"classes": False, "witness": False, "factors": False}
+    monkeypatch.setattr(choice, "LARGE", 1)
+    assert best("a party", own, **bare) == [("party", "gathering")]
+    assert best("a cable for the party", own, **bare) == [("cable", "device")]
+    assert best("luck", own, **bare) == []
 
 
 def test_stop_heads_and_verbs_make_no_mention(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,7 +32,13 @@ _FIXED: Final = 10
 """Counts from which on a phrase is known well enough to say that it is not what its last word says."""
 
 LEAST: Final = -5.0
-"""Concepts with a lower score are not linked from a table of LARGE pairs or more."""
+"""Concepts with a lower score are not linked from a table of LARGE pairs or more, where a text has any better one."""
+
+FAINT: Final = -6.5
+"""Those with a score lower than this are not linked in any case; in the shipped table, which was not counted, LEAST."""
+
+_LENT: Final = 5
+"""Instances that a concept must have in the user's table to be lent by the shipped one."""
 
 HEAD: Final = 4.0
 """Score of the class that a phrase names itself: an extension cable is a cable before it is anything else."""
@@ -40,6 +47,20 @@ _COUNTED: Final = 0.5
 """What such a class gains where the table has the pair as well."""
 
 Ints = npt.NDArray[np.int64]
+
+
+class Bounds(NamedTuple):
+    """Scores from which on a concept is linked: ``least`` always, ``faint`` where a text has no better one."""
+
+    least: float
+    faint: float
+
+
+def bounds(isa: IsaTable) -> Bounds:
+    """Return the bounds of a table; in one of less than LARGE pairs there are none."""
+    if isa.pairs < LARGE:
+        return Bounds(-math.inf, -math.inf)
+    return Bounds(LEAST, LEAST if isa.fingerprint == open_isa().fingerprint else FAINT)
 
 
 _BLOCK: Final = 60_000
@@ -115,12 +136,14 @@ def _links(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
     size = len(forms.dictionary)
     rows = isa.lookup(forms.dictionary)
     parts, forms, fixed = _within(parts, forms, _fixed(rows))
-    links = [_linked(parts, forms, rows, isa, vague, steps)]
+    scored = _scored(rows, isa, vague, steps)
+    clear = scored.filter(pc.greater_equal(scored["score"], bounds(isa).least))
+    wanted = np.ones(len(phrases), bool)
+    links = [_linked(parts, forms, clear, wanted, 0)]
     if steps.witness and isa.pairs >= LARGE and (shipped := open_isa()).fingerprint != isa.fingerprint:
-        served = np.zeros(len(phrases), bool)
-        served[np.array(parts.owner, np.int64)[links[0][0]]] = True
-        links.append(_lent(parts, forms, ~served, shipped, isa, vague, steps))
-    named, heads = _named(ends, fixed, isa, vague, 2 * size)
+        links.append(_linked(parts, forms, _lent(forms, shipped, isa, vague, steps), wanted, size))
+    links.append(_linked(parts, forms, scored, wanted, 2 * size))
+    named, heads = _named(ends, fixed, isa, vague, 3 * size)
     places = [np.concatenate([place for place, *_ in links]), named]
     owner, first, last = (
         np.concatenate(
@@ -128,7 +151,7 @@ def _links(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
         )
         for name in ("owner", "first", "last")
     )
-    codes = np.concatenate([*(code for _, code, _ in links), 2 * size + np.arange(len(named))])
+    codes = np.concatenate([*(code for _, code, _ in links), 3 * size + np.arange(len(named))])
     every = pa.concat_tables([table.select(_COLUMNS) for table in (*(table for *_, table in links), heads)])
     return _Links(owner, codes, first, last, every)
 
@@ -171,24 +194,32 @@ def _sorted(labels: pa.Array) -> tuple[pa.Array, Ints]:
 _COLUMNS: Final = ["code", "concept", "typicality", "p_instance", "rep", "score"]
 
 
-def _linked(
-    parts: _Parts, forms: pa.DictionaryArray, rows: pa.Table, isa: IsaTable, vague: Collection[str], steps: Steps
-) -> tuple[Ints, Ints, pa.Table]:
-    """Return the place of each phrase's part that is linked, the code of its instance, and the scored rows."""
+def _scored(rows: pa.Table, isa: IsaTable, vague: Collection[str], steps: Steps) -> pa.Table:
+    """Return the rows of ``isa`` that may be linked, with their scores."""
     least = _EVIDENCE if isa.pairs >= LARGE else 1
-    counted = rows.filter(pc.greater_equal(rows["total"], least))
-    scored = preferred(counted, isa, vague, steps)
-    if isa.pairs >= LARGE:
-        scored = scored.filter(pc.greater_equal(scored["score"], LEAST))
-    if steps.heads:
-        scored = _favoured(scored)
+    scored = preferred(rows.filter(pc.greater_equal(rows["total"], least)), isa, vague, steps)
+    scored = scored.filter(pc.greater_equal(scored["score"], bounds(isa).faint))
+    return _favoured(scored) if steps.heads else scored
+
+
+def _linked(
+    parts: _Parts, forms: pa.DictionaryArray, scored: pa.Table, wanted: npt.NDArray[np.bool_], offset: int
+) -> tuple[Ints, Ints, pa.Table]:
+    """Return the place of the part that is linked of each phrase ``wanted``, the code of its instance, and its rows.
+
+    Codes begin at ``offset``; phrases that have a part among ``scored`` are wanted no more.
+    """
     code = pc.index_in(scored["instance"], forms.dictionary).to_numpy().astype(np.int64)
     known = np.zeros(len(forms.dictionary), bool)
     known[code] = True
     best, chosen = _first_known(parts, forms, known)
+    owner = np.array(parts.owner, np.int64)[best]
+    kept = np.flatnonzero(wanted[owner])
+    wanted[owner] = False
     used = np.zeros(len(known), bool)
-    used[chosen] = True
-    return best, chosen, scored.append_column("code", pa.array(code)).filter(pa.array(used[code]))
+    used[chosen[kept]] = True
+    rows = scored.append_column("code", pa.array(code + offset)).filter(pa.array(used[code]))
+    return best[kept], chosen[kept] + offset, rows
 
 
 def _favoured(scored: pa.Table) -> pa.Table:
@@ -201,26 +232,13 @@ def _favoured(scored: pa.Table) -> pa.Table:
 
 
 def _lent(
-    parts: _Parts,
-    forms: pa.DictionaryArray,
-    wanted: npt.NDArray[np.bool_],
-    shipped: IsaTable,
-    isa: IsaTable,
-    vague: Collection[str],
-    steps: Steps,
-) -> tuple[Ints, Ints, pa.Table]:
-    """Return the same for the phrases ``wanted``, from the rows of ``shipped`` with concepts well known in ``isa``."""
+    forms: pa.DictionaryArray, shipped: IsaTable, isa: IsaTable, vague: Collection[str], steps: Steps
+) -> pa.Table:
+    """Return rows of the shipped table with concepts that ``isa`` knows too, with their scores."""
     rows = shipped.lookup(forms.dictionary)
     own = isa.concept_totals(pc.unique(rows["concept"]))
-    wide = own.filter(pc.greater_equal(own["instances"], SPREAD))["concept"].combine_chunks()
-    best, chosen, scored = _linked(parts, forms, rows.filter(pc.is_in(rows["concept"], wide)), shipped, vague, steps)
-    kept = np.flatnonzero(wanted[np.array(parts.owner, np.int64)[best]])
-    size = len(forms.dictionary)
-    used = np.zeros(size, bool)
-    used[chosen[kept]] = True
-    code = scored["code"].to_numpy()
-    scored = scored.set_column(scored.column_names.index("code"), "code", pa.array(code + size))
-    return best[kept], chosen[kept] + size, scored.filter(pa.array(used[code]))
+    wide = own.filter(pc.greater_equal(own["instances"], _LENT))["concept"].combine_chunks()
+    return _scored(rows.filter(pc.is_in(rows["concept"], wide)), shipped, vague, steps)
 
 
 def _parts(phrases: pa.Array, steps: Steps) -> tuple[_Parts, _Parts]:

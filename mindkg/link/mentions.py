@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.link.choice import LEAST, Choice, choose
+from mindkg.link.choice import Bounds, Choice, choose
 from mindkg.link.context import PULL, by_relation, spoken, subjects
 from mindkg.link.embed import NEAR, Vectors, vectors
 from mindkg.link.index import ranges
@@ -106,10 +106,10 @@ def _pairs(choice: Choice, phrases: int) -> tuple[Ints, Ints, Ints, Ints]:
     return np.repeat(np.arange(len(width)), width), ranges(begin, width), np.cumsum(of_phrase) - of_phrase, of_phrase
 
 
-def mentions(items: Items, texts: Texts, *, large: bool, top_k: int, steps: Steps) -> pa.Table:
+def mentions(items: Items, texts: Texts, *, bounds: Bounds, top_k: int, steps: Steps) -> pa.Table:
     """Return text (the place in ``items``) and the columns of the table mentions but its key, by text and concept.
 
-    ``large`` says whether the isA table has LARGE pairs or more: concepts with a low score are not linked then.
+    ``bounds`` are those of the isA table (choice.bounds).
     """
     choice = texts.choice
     count = texts.first[items.text + 1] - texts.first[items.text]
@@ -121,10 +121,9 @@ def mentions(items: Items, texts: Texts, *, large: bool, top_k: int, steps: Step
     score = _weighed(items, texts, item, row, steps)
     if texts.embedded is not None and steps.embed and len(row):
         score = score + _nearness(items, texts, item, occurrence, row, steps.embed)
-    if large:
-        kept = np.flatnonzero(score >= LEAST)
-        occurrence, pair, row, item = (values[kept] for values in (occurrence, pair, row, item))
-        score = score[kept]
+    kept = np.flatnonzero(_clear(item, score, bounds))
+    occurrence, pair, row, item = (values[kept] for values in (occurrence, pair, row, item))
+    score = score[kept]
     picked, rank = _rank(item, occurrence, score, choice.rows["concept"][row], top_k)
     order = np.lexsort((choice.rows["concept"][row[picked]], item[picked]))
     picked, rank = picked[order], rank[order]
@@ -157,6 +156,15 @@ def _weighed(items: Items, texts: Texts, item: Ints, row: Ints, steps: Steps) ->
         domain = choice.domains[concept]
         score = score + np.where(domain >= 0, PULL * subject[item, np.maximum(domain, 0)], 0.0)
     return score
+
+
+def _clear(item: Ints, score: Floats, bounds: Bounds) -> npt.NDArray[np.bool_]:
+    """Return which scores are within the first of ``bounds``, or within the second where none of their item's is."""
+    sure = score >= bounds.least
+    served = np.zeros(item.max(initial=-1) + 1, bool)
+    served[item[sure]] = True
+    clear: npt.NDArray[np.bool_] = sure | ((score >= bounds.faint) & ~served[item])
+    return clear
 
 
 def _nearness(items: Items, texts: Texts, item: Ints, occurrence: Ints, row: Ints, model: str) -> Floats:

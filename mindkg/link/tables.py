@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from mindkg.errors import InputError
 from mindkg.link import hypernyms as hierarchy
-from mindkg.link.choice import LARGE
+from mindkg.link.choice import bounds
 from mindkg.link.context import relation_rows
 from mindkg.link.mentions import Items, looked_up, mentions
 from mindkg.link.phrases import PARSED, parse
@@ -223,8 +223,10 @@ def _all_mentions(
     items = Items(text, title, relation_rows(relation))
     pa.default_memory_pool().release_unused()
 
+    limits = bounds(isa)
+
     def block(begin: int) -> pa.Table:
-        part = mentions(items.slice(begin, _BLOCK), known, large=isa.pairs >= LARGE, top_k=top_k, steps=steps)
+        part = mentions(items.slice(begin, _BLOCK), known, bounds=limits, top_k=top_k, steps=steps)
         return part.set_column(0, "text", pc.add(part["text"], begin))
 
     with ThreadPoolExecutor(2) as threads:
