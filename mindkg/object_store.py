@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -241,20 +241,23 @@ def expand(pattern: str) -> list[str]:
 
     Raises InputError where it names none.
     """
-    try:
-        Objects(pattern).find()
-        return [pattern]
-    except FileNotFoundError:
-        scheme, _, bucket, *parts = pattern.split("/")
-        fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    scheme, _, bucket, *parts = pattern.split("/")
+    with suppress(FileNotFoundError):
+        if parts:
+            Objects(pattern).find()
+            return [pattern]
+    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     above = Objects("/".join([scheme, "", bucket, *parts[:fixed]]))
-    found = [above.named(name) for name in above.names() if _matches(name.split("/"), parts[fixed:])]
-    if not found:
-        above.check()
-        message = "no object matches" if fixed < len(parts) else "there is no such object"
-        hint = "Check the spelling, and quote a pattern so that the shell leaves it alone"
-        raise InputError(message, record=pattern, hint=hint)
-    return found
+    below = above.names()
+    found = [above.named(name) for name in below if _matches(name.split("/"), parts[fixed:])]
+    if found:
+        return found
+    above.check()
+    if below and fixed == len(parts):
+        raise InputError("this is a folder", record=pattern, hint=f"Name its objects, as in '{pattern}/*.csv'")
+    message = "no object matches" if fixed < len(parts) else "there is no such object"
+    hint = "Check the spelling, and quote a pattern so that the shell leaves it alone"
+    raise InputError(message, record=pattern, hint=hint)
 
 
 def _matches(names: list[str], patterns: list[str]) -> bool:

@@ -282,6 +282,9 @@ def test_other_objects_are_not_taken_for_a_kb(s3: S3Server, tmp_path: Path) -> N
     with pytest.raises(StorageError, match="other objects"):
         pipeline.build(SAMPLE, f"s3://{BUCKET}/letters")
     assert expand(f"s3://{BUCKET}/*/one.txt") == [letter] == expand(letter)
+    for folder in (f"s3://{BUCKET}", f"s3://{BUCKET}/letters"):
+        with pytest.raises(InputError, match="this is a folder"):
+            expand(folder)
     assert Objects(f"s3://{BUCKET}").names() == ["letters/one.txt"]
 
 
