@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -35,6 +36,10 @@ _CLASSES: Final = {
     "relative": RELATIVE,
     "possessive": POSSESSIVE,
 }
+
+
+_ADDRESS: Final = re.compile(r"^www\.|://|@|\w\.(?:com|net|org)\b")
+"""Addresses on the web: where things are sold, never what they are."""
 
 
 def table(path: Path) -> Iterator[list[str]]:
@@ -170,6 +175,8 @@ class Words:
     def _classify(self, word: str) -> str:
         if not any(c.isalpha() for c in word):
             return NUMBER if any(c.isdigit() for c in word) else MARK
+        if _ADDRESS.search(word):
+            return MARK
         if "-" in word:
             return self._hyphened(word)
         lemma = self._lemma.get(word, word)
