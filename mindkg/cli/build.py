@@ -28,7 +28,10 @@ def register(app: typer.Typer) -> None:
 def build(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(help="Files or glob patterns; none: go on from what the KB holds.", show_default=False),
+        typer.Argument(
+            help="Files, glob patterns or addresses (s3://BUCKET/KEY); none: go on from what the KB holds.",
+            show_default=False,
+        ),
     ] = None,
     output: Output = "kb",
     isa: Annotated[

@@ -33,10 +33,14 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    metadata: Annotated[list[str], typer.Argument(help="Metadata files or glob patterns.", show_default=False)],
+    metadata: Annotated[
+        list[str],
+        typer.Argument(help="Metadata: files, glob patterns or addresses (s3://BUCKET/KEY).", show_default=False),
+    ],
     output: Output = "kb",
     reviews: Annotated[
-        list[str] | None, typer.Option(help="Review files or glob patterns; may be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option(help="Reviews: files, glob patterns or addresses; may be repeated.", show_default=False),
     ] = None,
     lists: Annotated[
         str, typer.Option(help="The metadata's lists that say what is bought together, with commas; '' for none.")
