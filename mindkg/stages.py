@@ -163,6 +163,8 @@ def _run_distill(job: Job, key: str, records: Records) -> StageRecord:
     from mindkg.distill.passes import run_passes
 
     tables = _scanned(job, records)
+    # files are read in less memory than frames
+    given: dict[str, Any] = {n: job.kb.table_folder(t) for n, t in tables_of(records).items() if n != "rejects"}
     rejects: list[daft.DataFrame] = []
     notes: dict[str, Any] = {"passes": []}
     with job.kb.scratch() as staging, ledger(job.kb) as answers:
@@ -170,9 +172,10 @@ def _run_distill(job: Job, key: str, records: Records) -> StageRecord:
             folder = staging / str(number)
             folder.mkdir()
             made = run_passes(
-                tables, settings, root=job.kb.path, ledger=answers, staging=folder, progress=job.progress, backend=None
+                given, settings, root=job.kb.path, ledger=answers, staging=folder, progress=job.progress, backend=None
             )
             tables |= {name: _united(name, tables[name], made.tables[name]) for name in _DISTILLED}
+            given |= {name: tables[name] for name in _DISTILLED}
             rejects.append(made.tables["rejects"])
             notes["passes"].append({"model": settings.model, **made.counts})
         return _record_distilled(job, key, tables, rejects, notes)

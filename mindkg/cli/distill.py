@@ -289,7 +289,7 @@ def _report(done: Distillation) -> None:
     for name, n in done.counts.items():
         say(
             f"{name}: {n['planned']:,} requests = {n['answered']:,} answered + {n['failed']:,} failed "
-            f"+ {n['missing']:,} not asked; {n['unasked']:,} lack what is needed"
+            f"+ {n['missing']:,} not asked; {n['unasked']:,} lack what is needed ({n['waiting']:,} of them wait)"
         )
     report_build(done.built)
 
