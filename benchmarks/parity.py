@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from benchmarks.generate import TEXTS, inputs
-from benchmarks.queries import busiest
+from benchmarks.queries import busiest, values_for
 
 DRAWN: Final = 3
 _TABLES: Final = {
@@ -54,11 +54,8 @@ def same_rows(folder: Path, stores: Mapping[str, Any], known: dict[str, str], se
     for query in catalogue().values():
         r = random.Random(f"{query.name} {seed}")
         for turn in range(1 + DRAWN if query.parameters else 1):
-            values = {
-                p.name: known[p.name] if not turn else _drawn(ids[p.name], r)
-                for p in query.parameters
-                if p.name != "limit" and (p.required or turn)
-            }
+            drawn = {p.name: _drawn(ids[p.name], r) for p in query.parameters if p.name != "limit"}
+            values = drawn if turn else values_for(query, known)
             answers = {}
             for engine, store in stores.items():
                 started = time.perf_counter()

@@ -31,7 +31,7 @@ def answers(kb: Path, timeout: float, say: Callable[[str], None]) -> Iterator[An
     known = busiest(KnowledgeBase.open(kb).graph())
     for name, query in catalogue().items():
         say(f"query {name}")
-        values = _values(query, known)
+        values = values_for(query, known)
         took = [run("query", kb=kb, engine=engine, name=name, values=values, timeout=timeout) for engine in ENGINES]
         yield Answer(name, *took)
 
@@ -59,6 +59,7 @@ def busiest(folder: Path) -> dict[str, str]:
         "product_a": product,
         "product_b": partners[0],
         "concept": _most(mentioned.filter(pc.is_in(mentioned, between))),
+        "ancestor": _above_most(folder),
         "intention": _most(linked),
         "cobuy": _most(column("assertions", "cobuy_id")),
         "assertion": evidence["assertion_id"][0].as_py(),
@@ -80,8 +81,22 @@ def _most(column: pa.ChunkedArray) -> str:
     return str(counts.sort_by([("value_count", "descending"), ("value", "ascending")])["value"][0])
 
 
-def _values(query: CatalogueQuery, known: dict[str, str]) -> dict[str, str]:
+def _above_most(folder: Path) -> str:
+    """Return the concept below which most mentions are, "none" where no concept is below another."""
+    mentioned = pq.read_table(folder / "mentions.parquet", columns=["concept"])
+    counts = mentioned.group_by("concept").aggregate([([], "count_all")])
+    below = pq.read_table(folder / "ancestors.parquet", columns=["concept", "ancestor"]).join(
+        counts, "concept", join_type="inner"
+    )
+    sums = below.group_by("ancestor").aggregate([("count_all", "sum")])
+    order = sums.sort_by([("count_all_sum", "descending"), ("ancestor", "ascending")])
+    return str(order["ancestor"][0]) if len(order) else "none"
+
+
+def values_for(query: CatalogueQuery, known: dict[str, str]) -> dict[str, str]:
     """Return a value for each required parameter, by its name or by the first word of it."""
+    if query.name.startswith("broader-concept-"):  # asks for what is below a concept
+        known = {**known, "concept": known["ancestor"]}
     required = [p.name for p in query.parameters if p.required]
     return {name: known.get(name) or known.get(name.split("_")[0]) or "" for name in required}
 
@@ -93,7 +108,7 @@ def seconds(kb: Path, engines: Sequence[str], timeout: float) -> Iterator[tuple[
 
     known = busiest(KnowledgeBase.open(kb).graph())
     for name, query in catalogue().items():
-        values = _values(query, known)
+        values = values_for(query, known)
         took = (run("query", kb=kb.resolve(), engine=e, name=name, values=values, timeout=timeout) for e in engines)
         yield name, *(m.error[:40] or f"{m.seconds:.2f}" for m in took)
 
