@@ -1,0 +1,3 @@
+// Nodes labelled LABEL, whoever wrote them: the server knows their number.
+MATCH (n:LABEL)
+RETURN count(n) AS n;
