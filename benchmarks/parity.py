@@ -22,7 +22,7 @@ from benchmarks.generate import TEXTS, inputs
 from benchmarks.queries import busiest, values_for
 
 DRAWN: Final = 3
-_TABLES: Final = {
+COLUMNS: Final = {
     "product": ("products", "product_id"),
     "product_a": ("products", "product_id"),
     "product_b": ("products", "product_id"),
@@ -48,7 +48,7 @@ def same_rows(folder: Path, stores: Mapping[str, Any], known: dict[str, str], se
 
     ids = {
         name: pq.read_table(folder / f"{table}.parquet", columns=[column])[column]
-        for name, (table, column) in _TABLES.items()
+        for name, (table, column) in COLUMNS.items()
     }
     differences, seconds = [], dict.fromkeys(stores, 0.0)
     for query in catalogue().values():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 import pyarrow as pa
 
 from mindkg import stages
-from mindkg.errors import InputError, StoreError
+from mindkg.errors import InputError, StorageError, StoreError
 from mindkg.places import discard
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
 from mindkg.storage import KBDirectory, Manifest, fingerprint
@@ -266,7 +266,7 @@ class KnowledgeBase:
         Where ``engine`` is the address of a server, such as bolt://127.0.0.1:7687 or http://127.0.0.1:3030/kb, it is
         that server with what was loaded into it; nothing is loaded then.
         """
-        from mindkg.stores import load_store, open_remote, open_store
+        from mindkg.stores import load_store, open_store
         from mindkg.stores.base import engine_class, is_address
 
         known = self._stores.get((engine, include_filtered))
@@ -276,7 +276,7 @@ class KnowledgeBase:
             if include_filtered:
                 hint = "Load it again with --include-filtered"
                 raise InputError("a server holds what was loaded into it", record=engine, hint=hint)
-            return self._stores.setdefault((engine, False), open_remote(engine))
+            return self._stores.setdefault((engine, False), self._remote(engine, progress))
         engine_class(engine)  # an unknown name shows before anything is made
         target = self._store_folder(engine, include_filtered)
         store = _opened(engine, target)
@@ -290,6 +290,23 @@ class KnowledgeBase:
                     store = open_store(engine, target)
         self._stores[engine, include_filtered] = store
         return store
+
+    def _remote(self, address: str, progress: Progress | None) -> Store:
+        """Return the server at ``address``; where it says that it holds another graph than this KB's, that is said."""
+        from mindkg.stores import open_remote
+        from mindkg.stores.base import another_graph
+
+        server = open_remote(address)
+        try:
+            folders = [self.graph(progress=progress)]
+        except StorageError:  # a KB that nothing can be written to may still ask
+            return server
+        filtered = self._store_folder("graph", include_filtered=True)
+        if filtered.is_dir():
+            folders.append(filtered)
+        if warning := another_graph(server, folders):
+            _say(progress, warning)
+        return server
 
     # queries
 

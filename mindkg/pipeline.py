@@ -31,6 +31,8 @@ _OPTIONS: Final[dict[str, Any]] = {
     "vague": None,
     "parents": 5,
     "levels": 3,
+    "embed": None,
+    "spacy": None,
 }
 _WORDS: Final = {"relations": ("stated", "asked"), "isa_order": ("concept-first", "instance-first")}
 
@@ -65,6 +67,8 @@ def build(
     vague: str | Path | None = None,
     parents: int | None = None,
     levels: int | None = None,
+    embed: str | None = None,
+    spacy: str | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Build the KB ``output`` from ``sources`` (paths, glob patterns or addresses) and return what was done.
@@ -74,8 +78,9 @@ def build(
     the raw text; ``relations`` is ``stated`` or ``asked``; ``isa`` an isA table (the WordNet table by default) whose
     columns stand in ``isa_order`` (``concept-first`` or ``instance-first``); ``top_k`` the concepts kept for an
     intention; ``vague`` a file of concepts that say nothing, one a line, in place of the project's list; a concept gets
-    its ``parents`` likeliest hypernyms, ``levels`` steps up. Raises InputError for what cannot be read, LockedError
-    where another build is running.
+    its ``parents`` likeliest hypernyms, ``levels`` steps up. ``embed`` names a model of sentence embeddings that helps
+    to choose senses, ``spacy`` a trained pipeline that takes the place of the rules for phrases. Raises InputError for
+    what cannot be read, LockedError where another build is running.
     """
     from mindkg.sources import read
 
@@ -87,6 +92,8 @@ def build(
         "vague": str(Path(vague).absolute()) if vague else None,
         "parents": parents,
         "levels": levels,
+        "embed": embed,
+        "spacy": spacy,
     }
     files = _expanded(sources)
     if not files:

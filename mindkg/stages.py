@@ -270,7 +270,7 @@ def _link_key(job: Job, records: Records) -> str:
     from mindkg.link import isa
 
     table = job.isa["sha256"] if job.isa else "wordnet"
-    options = [job.options[name] for name in ("isa_order", "top_k", "parents", "levels")]
+    options = [job.options[name] for name in ("isa_order", "top_k", "parents", "levels", "embed", "spacy")]
     options += sorted(own_vague(job.options["vague"]) or ())
     words = [file_sha256(path) for path in link.DATA_FILES]
     versions = [link.VERSION, isa.VERSION, version("spacy"), version("spacy-lookups-data")]
@@ -281,6 +281,7 @@ def _run_link(job: Job, key: str, records: Records) -> StageRecord:
     from mindkg.link.behind import with_context
     from mindkg.link.isa import open_isa
     from mindkg.link.kinds import kinds
+    from mindkg.link.steps import Steps
     from mindkg.link.tables import link_tables
 
     options = job.options
@@ -298,6 +299,7 @@ def _run_link(job: Job, key: str, records: Records) -> StageRecord:
         table,
         top_k=options["top_k"],
         vague=vague,
+        steps=Steps(embed=options["embed"], spacy=options["spacy"]),
         kinds=known["concept"],
         parents=options["parents"],
         levels=options["levels"],

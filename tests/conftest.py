@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
@@ -32,13 +34,36 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[_CACHE], ignore_errors=True)
 
 
+def blocks(language: str, page: str) -> list[str]:
+    """The blocks of code in ``language`` of a page in Markdown."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def missing(message: str) -> None:
+    """Skip a test that lacks something of the machine, and say what; in CI that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def need_java(server: str) -> None:
+    """Skip a test whose ``server`` needs Java and Maven where they are missing; in CI that is a failure."""
+    programs = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    if programs:
+        missing(f"a real {server} needs {' and '.join(programs)}")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real files; tests that need it skip where it is absent, and fail in CI."""
     folder = Path(os.environ.get("MINDKG_REAL_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
-        message = f"no real data at {folder} (set MINDKG_REAL_DATA)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"no real data at {folder} (set MINDKG_REAL_DATA)")
     return folder

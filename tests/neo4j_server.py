@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from conftest import free_port, need_java
 from filelock import FileLock
 
 VERSION = "5.26.0"
@@ -86,12 +86,6 @@ class Server:
             self.process = None
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def jars() -> Path:
     """Return the folder of Neo4j's jars, fetched if they are not there yet."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mindkg-servers"
@@ -124,20 +118,10 @@ def pom() -> str:
     )
 
 
-def need_java() -> None:
-    """Skip the test where Java or Maven is missing; in CI that is a failure."""
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    if missing:
-        message = f"a real Neo4j needs {' and '.join(missing)}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 @pytest.fixture
 def neo4j_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server of the test's own, configured and not started; whatever runs at the end is stopped."""
-    need_java()
+    need_java("Neo4j")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", QUICK)  # for the admin tool, and the server that an offline load starts
     server = Server(tmp_path / "neo4j-home")
     server.configure()
@@ -152,7 +136,7 @@ def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    need_java()
+    need_java("Neo4j")
     server = Server(tmp_path_factory.mktemp("neo4j"))
     server.configure()
     server.start()

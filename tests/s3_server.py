@@ -17,8 +17,9 @@ from typing import Self
 
 import httpx
 import pytest
+from conftest import free_port, need_java
 from filelock import FileLock
-from neo4j_server import QUICK, free_port
+from neo4j_server import QUICK
 
 S3PROXY = "4.1.0"
 KEY, SECRET = "the-key-of-the-test", "the-secret-of-the-test"
@@ -89,12 +90,7 @@ class S3Server:
 
 def jar() -> Path:
     """Return S3Proxy's jar, fetched if it is not there yet; skip the test without Java or Maven, fail it in CI."""
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    if missing:
-        message = f"a real S3 server needs {' and '.join(missing)}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    need_java("S3 server")
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mindkg-servers"
     cache = Path(os.environ.get("MINDKG_SERVER_CACHE") or default)
     cache.mkdir(parents=True, exist_ok=True)

@@ -21,8 +21,8 @@ from typing import Self
 
 import httpx
 import pytest
+from conftest import free_port, need_java
 from filelock import FileLock
-from neo4j_server import free_port
 
 FUSEKI = "5.6.0"
 
@@ -74,7 +74,7 @@ class Server:
 
 def fuseki(home: Path, *options: str) -> Server:
     """Return a Fuseki with one dataset, /kb, that ``options`` describe; in memory and writable without them."""
-    need_java()
+    need_java("Fuseki")
     java = ["java", "-Xmx1g", "-XX:TieredStopAtLevel=1", "-jar", str(jar()), "--localhost", "--port", "PORT"]
     return Server(home, [*java, *(options or ("--update", "--mem")), "/kb"], path="/kb")
 
@@ -99,16 +99,6 @@ def jar() -> Path:
             subprocess.run(command, cwd=cache, check=True, stdout=subprocess.PIPE, timeout=600)
             (fetching / name).rename(cache / name)
     return cache / name
-
-
-def need_java() -> None:
-    """Skip the test where Java or Maven is missing; in CI that is a failure."""
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    if missing:
-        message = f"a real Fuseki needs {' and '.join(missing)}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from typing import Any
 import networkx as nx
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
+from conftest import ROOT, blocks
 from test_analysis import made
 
 from mindkg.analysis import comparison, hierarchy, plots
@@ -33,17 +33,13 @@ from mindkg.knowledge_base import KnowledgeBase
 PAGE = (ROOT / "docs" / "hypernyms.md").read_text("utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
-
-
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where the commands of docs/hypernyms.md were run."""
     folder = tmp_path_factory.mktemp("analysis")
     (folder / "examples").symlink_to(ROOT / "examples")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for command in "".join(blocks("sh")).splitlines():
+    for command in "".join(blocks("sh", PAGE)).splitlines():
         done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         if command.startswith("mindkg hypernyms"):
@@ -257,7 +253,7 @@ def test_the_commands_of_the_page_write_what_it_says(workplace: Path) -> None:
 
 
 def test_the_python_of_the_page_runs(workplace: Path) -> None:
-    for code in blocks("python"):
+    for code in blocks("python", PAGE):
         done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True)
         assert done.returncode == 0 and done.stdout.count("\n") > 4, f"{code}\n{done.stderr}"
 
@@ -271,5 +267,5 @@ def test_the_page_shows_the_figures_that_its_script_makes(workplace: Path) -> No
     for name in named:
         assert re.search(rf"\b{name}\b", script), name
         assert (workplace / "compared" / "figures" / f"{name}.svg").is_file()
-    for command in "".join(blocks("sh")).splitlines():
+    for command in "".join(blocks("sh", PAGE)).splitlines():
         assert command.split(" -o ")[0].split(" kb")[0] in script, command

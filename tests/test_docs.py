@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, blocks
 from kb_equality import SAMPLE
 
 from mindkg import build
@@ -17,10 +17,6 @@ from mindkg.knowledge_base import KnowledgeBase
 
 README = (ROOT / "README.md").read_text("utf-8")
 BIN = Path(sys.executable).parent
-
-
-def blocks(language: str, page: str = README) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
 
 
 def commands(page: str = README) -> list[str]:
@@ -57,7 +53,7 @@ def test_readme_commands_and_python_run_one_after_the_other(workplace: Path) -> 
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         if command.startswith(("mindkg query", "mindkg sparql", "mindkg cypher")):
             assert done.stdout.count("\n") > 4, f"{command} shows no row"
-    for code in blocks("python"):
+    for code in blocks("python", README):
         done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, blocks
 from neo4j import GraphDatabase
 from neo4j_server import Server
 
@@ -19,15 +19,11 @@ PAGE = (ROOT / "docs" / "neo4j.md").read_text("utf-8")
 EXAMPLES = ROOT / "examples" / "neo4j"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
-
-
 def test_the_page_runs_from_nothing_to_a_query(neo4j_uri: str, neo4j_home: Server, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "NEO4J_URI": neo4j_uri, "NEO4J_HOME": str(neo4j_home.home)}
-    lines = [line.split("  #")[0].strip() for line in "".join(blocks("sh")).splitlines() if line]
+    lines = [line.split("  #")[0].strip() for line in "".join(blocks("sh", PAGE)).splitlines() if line]
     own = [line for line in lines if line.startswith("mindkg ")]
     # the rest sets the environment, or starts the server that the tests bring themselves
     others = [line for line in lines if line not in own]
@@ -42,7 +38,7 @@ def test_the_page_runs_from_nothing_to_a_query(neo4j_uri: str, neo4j_home: Serve
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         if command.startswith(("mindkg query", "mindkg cypher", "mindkg load")):
             assert done.stdout.count("\n") > 4, f"{command} shows no row"
-    for code in blocks("python"):
+    for code in blocks("python", PAGE):
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
         )

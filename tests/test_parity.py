@@ -11,24 +11,12 @@ from typing import Any
 import pytest
 from graph_maker import make_graph, read_graph
 
+from benchmarks.parity import COLUMNS
 from mindkg.errors import QueryError
 from mindkg.graph.property_graph import expected_counts
 from mindkg.queries import CatalogueQuery, Parameter, bind, catalogue, find, reference, run
 from mindkg.stores.base import ENGINES, Store, load_store, open_store
 from mindkg.vocabulary import relations
-
-COLUMNS = {
-    "product": ("products", "product_id"),
-    "product_a": ("products", "product_id"),
-    "product_b": ("products", "product_id"),
-    "cobuy": ("cobuys", "cobuy_id"),
-    "intention": ("intentions", "intention_id"),
-    "concept": ("concepts", "concept"),
-    "assertion": ("assertions", "assertion_id"),
-    "abstraction": ("abstractions", "abstraction_id"),
-    "relation": ("assertions", "relation"),
-}
-"""Where the values of a parameter stand."""
 
 EVIL = (
     '"',

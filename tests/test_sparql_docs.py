@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from conftest import ROOT
+from conftest import ROOT, blocks
 
 import mindkg
 from mindkg.errors import StoreError
@@ -44,10 +44,6 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
-
-
 def served(workplace: Path, port: str) -> subprocess.Popen[str]:
     command = [str(BIN / "mindkg"), "serve", "kb", "--port", port]
     return subprocess.Popen(command, cwd=workplace, env=ENVIRONMENT, stdout=-1, stderr=-1, text=True)
@@ -59,10 +55,10 @@ def test_every_command_runs_and_shows_something(workplace: Path, start: Callable
     oxigraph = serving.stdout.readline().strip().removesuffix("/query")
     places = {"http://127.0.0.1:3030/kb": fuseki, "http://127.0.0.1:7878": oxigraph}
     try:
-        commands = [line for block in blocks("sh") for line in block.splitlines()]
+        commands = [line for block in blocks("sh", PAGE) for line in block.splitlines()]
         own = [c for c in commands if not c.startswith(ELSEWHERE) and c != "mindkg serve kb"]
         assert len(own) >= 10 and len(commands) - len(own) == 4
-        for command in [*own, *(shlex.join([sys.executable, "-c", code]) for code in blocks("python"))]:
+        for command in [*own, *(shlex.join([sys.executable, "-c", code]) for code in blocks("python", PAGE))]:
             for shown, real in places.items():
                 command = command.replace(shown, real)
             done = subprocess.run(command, shell=True, cwd=workplace, env=ENVIRONMENT, capture_output=True, text=True)
@@ -89,6 +85,20 @@ def test_serve_answers_shows_an_example_and_ends(workplace: Path, number: signal
     example = said[said.index("curl") : said.index("stopped")]
     assert address in example and "skos:Concept" in example
     assert "Ctrl-C" in said
+
+
+def test_a_server_with_the_graph_of_another_kb_is_told(workplace: Path, tmp_path: Path) -> None:
+    mindkg.build([ROOT / "examples" / "sample.csv"], tmp_path / "other", relations="asked")
+    lines: list[str] = []
+    with (
+        KnowledgeBase.open(workplace / "kb") as kb,
+        KnowledgeBase.open(tmp_path / "other") as other,
+        kb.serve(port=0) as (address, _),
+    ):
+        held = kb.query("graph-counts", engine=address, progress=lines.append)
+        assert not any("does not hold" in line for line in lines)
+        assert other.query("graph-counts", engine=address, progress=lines.append) == held
+    assert f"{address} does not hold the graph of this KB" in lines[-1]
 
 
 def test_serve_says_what_lacks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

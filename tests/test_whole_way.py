@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from conftest import free_port
 from PIL import Image
 from tiny_llava import make_llava, overfit
 
@@ -60,12 +60,6 @@ class Teacher:
         pass
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def _running(command: list[str], port: int, path: str, **options: Any) -> Iterator[str]:
     """Run a server until the end of the block and give its address once it answers."""
@@ -106,7 +100,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("pictures")
     for _, colour in PRODUCTS.values():
         Image.new("RGB", (40, 40), colour).save(folder / f"{colour}.png")
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
     with _running(command, port, "/") as address:
         yield address
@@ -123,7 +117,7 @@ def test_from_metadata_to_a_queried_graph(tmp_path: Path, pictures: str) -> None
 
     (tmp_path / "served").mkdir()
     kb = _ingested(tmp_path / "served", pictures)
-    port, home = _free_port(), tmp_path / "hub"
+    port, home = free_port(), tmp_path / "hub"
     (home / "hub").mkdir(parents=True)
     serve = [str(Path(sys.executable).parent / "transformers"), "serve", str(model), "--device", "cpu",
              "--host", "127.0.0.1", "--port", str(port)]  # fmt: skip

