@@ -30,8 +30,8 @@ def hierarchy_section(
     section = Section("Hypernym graph")
     graph = found.graph
     if focus is not None and focus not in graph:
-        hint = "Give a label of the table concepts as it stands there"
-        raise InputError(f"the KB has no concept {focus!r}", hint=hint)
+        hint = "Give a concept of its assertions, or one above such a concept"
+        raise InputError(f"the hypernym graph has no concept {focus!r}", hint=hint)
     if not graph:
         section.lines.append("No assertion has a concept: there is no hypernym graph.")
         return section

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mindkg.analysis import drawing, hierarchy, pictures
 from mindkg.analysis.comparison_section import comparison_section
@@ -59,14 +60,17 @@ def hypernym_report(
         raise InputError(f"the graph cannot have {limit} concepts", hint="Give a --limit of 1 or more")
     if names and compare is None:
         raise InputError("two names need two KBs", hint="Say which other one with --compare")
+    if focus is not None and pc.index(kb.table("concepts")["concept"], focus).as_py() < 0:
+        hint = "Give a label of its table concepts as it stands there"
+        raise InputError(f"the KB has no concept {focus!r}", hint=hint)
     say = progress or (lambda line: None)
-    say(f"reading {kb.path}")
+    say(f"reading {kb.address}")
     tables = read_tables(kb)
     facts = facts_of(tables)
     say("spread of concepts")
     parts = [spread_section(facts)]
     if compare is not None:
-        say(f"comparing with {compare.path}")
+        say(f"comparing with {compare.address}")
         called = names or _names(kb.path, compare.path)
         parts.append(comparison_section(facts, facts_of(read_tables(compare)), called))
     say("hypernym graph")
