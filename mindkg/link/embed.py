@@ -55,10 +55,12 @@ def _model(name: str) -> tuple[Any, dict[str, Vectors]]:
         if package is None or package.origin is None:
             raise InputError(f"the package {PACKAGED} is not installed", hint=hint)
         place = str(Path(package.origin).parent / "model")
+    from huggingface_hub.utils import logging as hub
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    hub.set_verbosity_error()  # type: ignore[no-untyped-call]  # its tries to reach the hub are warnings
     try:
         return SentenceTransformer(place), {}
     except (OSError, ValueError) as error:
