@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sources_case import MIND, mind_csv, mind_row, read_all, shuffled
 
@@ -213,6 +213,7 @@ FIELD = st.text(st.one_of(st.sampled_from('",\n\r ;a\ufeff'), st.characters(code
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     chunk=st.sampled_from([7, 64, 1 << 20]),
 )
+@example(rows=[["\r", "", ""]], newline="\n", quoting=csv.QUOTE_MINIMAL, chunk=64)
 def test_csv_round_trip(rows, newline, quoting, chunk, tmp_path, monkeypatch):
     monkeypatch.setattr(files.chunks, "__defaults__", (chunk,))
     if quoting == csv.QUOTE_MINIMAL:  # the csv module does not quote a carriage return, at the end of a line it is lost

@@ -104,8 +104,10 @@ def _split(buffer: bytes, width: int, final: bool) -> Repaired:
     if too_long or (final and consumed < len(buffer)) or not (_quotes_fit(array, quotes) and _utf8(buffer, consumed)):
         return repair(buffer, width, final, too_long)
     starts = np.concatenate(([0], ends + 1))[:-1]
-    length = ends - starts
-    full = ~((length == 0) | ((length == 1) & (array[starts] == _RETURN)))
+    length, returns = ends - starts, array[starts] == _RETURN
+    if ((length > 1) & returns).any():  # pyarrow would skip the return that a first field begins with
+        return repair(buffer, width, final, too_long)
+    full = ~((length == 0) | ((length == 1) & returns))
     return Repaired(buffer[:consumed], starts[full], ends[full], (), consumed, sure=False)
 
 
