@@ -17,7 +17,6 @@ from mindkg.images.addresses import checked_url, is_public
 from mindkg.images.files import read_data_url
 from mindkg.images.log import names
 from mindkg.images.picture import Picture, PictureError, examine
-from mindkg.images.web import retry_after
 
 PUBLIC = ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 PRIVATE = """
@@ -110,8 +109,3 @@ def test_names_tell_pictures_apart(images):
     found = names(pa.chunked_array([images[:3], images[3:]], pa.string())).to_pylist()
     assert len(set(found)) == len(set(images))
     assert all(name == image or image.startswith("data:") for name, image in zip(found, images, strict=True))
-
-
-@given(st.text(max_size=40))
-def test_retry_after_is_never_negative(text):
-    assert 0.0 <= retry_after(text) <= 10**12

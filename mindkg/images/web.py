@@ -9,8 +9,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
@@ -22,6 +20,7 @@ import httpx
 from mindkg.images.addresses import CheckedTransport, checked_url
 from mindkg.images.files import too_large
 from mindkg.images.picture import BEGINNING, PictureError, check_beginning
+from mindkg.retry_after import retry_after
 
 LONGEST_WAIT: Final = 120.0
 """Seconds that a server may ask us to wait; one that asks for more is left alone until the next call."""
@@ -167,29 +166,12 @@ def _check_status(response: httpx.Response, host: _Host) -> None:
     if response.is_success or response.has_redirect_location:
         return
     reason, again = f"{status} {_PHRASES.get(status, '')}".rstrip(), status in _TRANSIENT or status >= 500
-    wait = retry_after(response.headers.get("retry-after", "")) if again else 0.0
+    wait = (retry_after(response.headers.get("retry-after", "")) or 0.0) if again else 0.0
     if wait:
         host.resume = max(host.resume, asyncio.get_running_loop().time() + wait)
     if wait > LONGEST_WAIT:
         reason += f", and the server asks to wait {wait:.0f} s"
     raise PictureError(reason, retryable=again, wait=wait)
-
-
-def retry_after(text: str) -> float:
-    """Return how many seconds from now a Retry-After header means (RFC 9110, 10.2.3), 0 where it says nothing.
-
-    >>> retry_after("120"), retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), retry_after("soon")
-    (120.0, 0.0, 0.0)
-    """
-    text = text.strip()
-    if text.isdecimal():
-        return float(text[:9])
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
 
 
 def _target(url: httpx.URL, location: str) -> str:
