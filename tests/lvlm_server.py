@@ -197,6 +197,7 @@ _RAW = {
     "cut": (200, "application/json", b'{"choices": [{"message": {"content": "half an'),
     "502-html": (502, "text/html", b"<html><h1>502 Bad Gateway</h1></html>"),
     "nothing": (400, "text/plain", b""),
+    "unzipped": (200, "application/json\r\ncontent-encoding: gzip", b"{}"),
     "latin1": (400, "text/plain", b"caf\xe9 \x1b[31m"),
 }
 

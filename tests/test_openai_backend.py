@@ -137,7 +137,9 @@ def test_pictures_are_opened_when_sent_and_one_that_is_gone_fails_alone(
     assert isinstance(outcomes["c"], Answer)
 
 
-@pytest.mark.parametrize("fault", ["408", "409", "429", "500", "502-html,500,503", "529", "disconnect", "half,half"])
+@pytest.mark.parametrize(
+    "fault", ["408", "409", "429", "500", "502-html,500,503", "529", "disconnect", "half,half", "unzipped"]
+)
 def test_what_may_pass_is_tried_again(server: LvlmServer, fault: str) -> None:
     text = f"again fault:{fault}"
     assert asked(server.address, "hello", text)[text] == f"answer to {text}"
@@ -192,17 +194,6 @@ def test_a_server_that_wants_too_long_a_wait_fails_the_request(server: LvlmServe
     started = time.monotonic()
     assert failure(server.address, "wait fault:503:86400").status == 503
     assert time.monotonic() - started < 30
-
-
-@pytest.mark.parametrize(
-    ("told", "least", "most"),
-    [("3", 3, 3), ("-1", 0, 0), ("0.5", 0.5, 0.5), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0), ("soon", None, None)],
-)
-def test_retry_after_is_read(told: str, least: float | None, most: float | None) -> None:
-    wait = openai_client._retry_after(told)
-    assert wait == least == most
-    future = openai_client._retry_after(time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100)))
-    assert future is not None and 90 < future <= 100
 
 
 def test_attempts_end(server: LvlmServer) -> None:
@@ -376,6 +367,18 @@ def test_the_first_variable_that_is_set_is_the_key(monkeypatch: pytest.MonkeyPat
     assert "MINDKG_API_KEY" in str(caught.value) and "two" not in str(caught.value)
 
 
+def test_a_word_for_a_key_stays_in_answers(server: LvlmServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for word in ("x", "answer"):
+        monkeypatch.setenv("OPENAI_API_KEY", word)
+        assert asked(server.address, "an extra box") == {"an extra box": "answer to an extra box"}
+
+
+@pytest.mark.parametrize("address", ["http://host:port/v1", "http://[::1/v1", "http://xn--a/v1", "http://\u2603/v1"])
+def test_what_is_no_address_is_said(address: str) -> None:
+    with pytest.raises(InputError, match="Give http://HOST/v1"):
+        OpenAIBackend(address, "m")
+
+
 @pytest.mark.parametrize("address", ["http:///v1", "http://me:secret@host/v1", "https://host/v1?key=secret"])
 def test_an_address_that_may_hold_a_key_is_refused_without_repeating_it(address: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -394,6 +397,11 @@ def test_several_models_are_listed() -> None:
         OpenAIBackend(server.address)
     with running(models=[]) as server, pytest.raises(InputError, match="It has: none"):
         OpenAIBackend(server.address)
+
+
+def test_an_address_without_v1_is_told_from_a_server_without_a_list(server: LvlmServer) -> None:
+    with pytest.raises(MindKGError, match=r"lists no models.*\(404\): Not Found.*mostly ends in /v1"):
+        OpenAIBackend(server.address.removesuffix("/v1"))
 
 
 def test_logprobs_are_found_out_once() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import json
 import os
 import random
@@ -22,6 +21,7 @@ import httpx
 from mindkg.distill.backends.openai_chat import chat_answer, one_line, server_words
 from mindkg.distill.requests import PASSING, Answer, RequestError
 from mindkg.errors import InputError, MindKGError
+from mindkg.retry_after import retry_after
 
 KEYS: Final = ("MINDKG_API_KEY", "OPENAI_API_KEY")
 """The environment variables that may hold the server's key; the first that is set counts."""
@@ -36,6 +36,9 @@ _IDLE: Final = 4.0
 """Seconds that an idle connection is kept: uvicorn closes it after 5, and a request sent then would be lost."""
 
 _CROWDED: Final = frozenset({429, 503, 529})
+_SECRET: Final = 8
+"""Characters that a secret has at least."""
+
 _USELESS: Final = frozenset({*range(300, 400), 401, 403, 404, 405})
 """What says, at the start, that no request will be answered: a wrong key or a wrong address."""
 
@@ -88,7 +91,6 @@ class ChatClient:
 
     async def models(self) -> list[str]:
         """Return the names that ``ADDRESS/models`` tells; raises MindKGError where it tells none."""
-        hint = "Give the model's name with --model"
         try:
             with self._connection() as http:
                 response = await http.get(f"{self.address}/models", timeout=_CONNECT)
@@ -101,7 +103,9 @@ class ChatClient:
         except (ValueError, KeyError, TypeError):
             said = self._hidden(server_words(response.content))
             message = f"the server lists no models, it says ({response.status_code}): {said}"
-            raise MindKGError(message, record=self.address, hint=hint) from None
+            if response.status_code in _USELESS:
+                raise self._useless(response.status_code, message) from None
+            raise MindKGError(message, record=self.address, hint="Give the model's name with --model") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -119,7 +123,7 @@ class ChatClient:
             raise RequestError(f"no answer within {self._timeout:g} s", retryable=True) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise _NoServerError(self._hidden(one_line(str(error)) or "no connection"), retryable=True) from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             said = self._hidden(one_line(str(error)) or type(error).__name__)
             raise RequestError(f"the connection broke: {said}", retryable=True) from None
         if response.status_code != 200:
@@ -131,7 +135,8 @@ class ChatClient:
             raise RequestError(f"the answer is not JSON: {said}", status=200) from None
         except RequestError as error:
             raise RequestError(self._hidden(error.args[0]), status=200, hint=error.hint) from None
-        return replace(answer, text=self._hidden(answer.text), seconds=time.monotonic() - started)
+        text = self._hidden(answer.text) if _is_secret(self._key) else answer.text
+        return replace(answer, text=text, seconds=time.monotonic() - started)
 
     def _refused(self, response: httpx.Response, started: float) -> RequestError:
         """Return what a status other than 200 means."""
@@ -140,7 +145,7 @@ class ChatClient:
             self._slow_down(started)
         said = self._hidden(server_words(response.content))
         error = RequestError(f"the server says ({status}): {said}", status=status, retryable=status in PASSING)
-        wait = _retry_after(response.headers.get("retry-after"))
+        wait = retry_after(response.headers.get("retry-after", ""))
         if error.retryable and wait is not None:
             if wait > _LONGEST_WAIT:
                 error.retryable = False
@@ -247,11 +252,26 @@ def _certificates() -> ssl.SSLContext:
 
 def _checked(address: str) -> str:
     """Return ``address`` without a slash at its end; raises InputError for one that could hold a key."""
-    parts = urlsplit(address)
-    if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
-        hint = f"Give http://HOST/v1; a key goes into the environment variable {KEYS[0]}"
-        raise InputError("a server's address is a scheme, a host and a path", hint=hint)
+    hint = f"Give http://HOST/v1; a key goes into the environment variable {KEYS[0]}"
+    try:
+        parts, url = urlsplit(address), httpx.URL(address)
+        plain = url.host and not (parts.username or parts.password or parts.query or parts.fragment)
+    except (httpx.InvalidURL, ValueError):  # what looks like Punycode and is none shows only when the host is read
+        plain = False
+    if not plain:
+        raise InputError("a server's address is a scheme, a host and a path", hint=hint) from None
     return address.rstrip("/").removesuffix("/chat/completions")
+
+
+def _is_secret(key: str) -> bool:
+    """Return whether ``key`` is one that nobody may read, and not a word for servers that want none.
+
+    Such a word stands in answers too, and belongs there.
+
+    >>> [_is_secret(key) for key in ("sk-proj-7Hq2", "EMPTY", "x", "placeholder")]
+    [True, False, False, False]
+    """
+    return len(key) >= _SECRET and not key.isalpha()
 
 
 def _key() -> str:
@@ -262,17 +282,3 @@ def _key() -> str:
         if key:
             return key
     return ""
-
-
-def _retry_after(told: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for, a number or a date; None where it says nothing."""
-    if not told:
-        return None
-    try:
-        return max(0.0, float(told))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(told).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
