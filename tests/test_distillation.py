@@ -22,7 +22,7 @@ import mindkg
 from mindkg import distillation, pipeline
 from mindkg.distill.backends import Outcome
 from mindkg.distill.backends.replay import ReplayBackend
-from mindkg.distill.requests import Answer, Request
+from mindkg.distill.requests import Answer, Request, RequestError
 from mindkg.errors import InputError, MindKGError
 
 TITLES = {"P1": "Red Tea Mug", "P2": "Steel Kettle", "P3": "Camp Lantern", "P4": "Wool Blanket"}
@@ -195,6 +195,28 @@ def test_a_failed_batch_line_is_a_reject(kb: Path, tmp_path: Path) -> None:
         assert reject["reason"] == "request_failed" and "the picture is too large" in reject["detail"]
 
 
+def test_an_answer_counts_before_an_error_whatever_their_order(tmp_path: Path) -> None:
+    good = {"status_code": 200, "body": {"choices": [{"message": {"content": "Fine."}}]}}
+    lines = [
+        {"custom_id": "a", "response": None, "error": {"code": "batch_expired"}},
+        {"custom_id": "a", "response": good, "error": None},
+        {"custom_id": "a", "response": {"status_code": 500, "body": {}}, "error": None},
+        {"custom_id": "b", "response": "gone", "error": None},
+        {"custom_id": "c", "response": {"status_code": "429"}},
+    ]
+    (tmp_path / "in.jsonl").write_text("\ufeff" + "".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    told = ReplayBackend(tmp_path / "in.jsonl", "m")._answers
+    assert told["a",] == Answer("Fine.")
+    assert all(isinstance(told[key,], RequestError) and told[key,].status is None for key in "bc")
+
+
+def test_what_a_record_tells_of_the_wrong_type_does_not_break_the_ledger(kb: Path, tmp_path: Path) -> None:
+    answers = recorded(tmp_path)
+    answers.write_text(answers.read_text().replace('"text":', '"finish_reason": 1, "text":'))
+    distillation.distill(kb, f"replay:{answers}", **USED)
+    assert sum(row["answers"] for row in distillation.paid(kb).to_pylist()) == 10
+
+
 def test_scores_are_calibrated_on_labels(kb: Path, tmp_path: Path) -> None:
     distillation.distill(kb, Scorer(), samples=8, **USED)  # type: ignore[arg-type]
     with mindkg.KnowledgeBase.open(kb) as made:
@@ -234,6 +256,9 @@ def test_a_dry_run_counts_what_would_be_sent(kb: Path) -> None:
         ('{"product_id": "P1"}', "a record has no text"),
         ('{"text": "x"}', "unknown relation"),
         ('{"text": "x", "relation": "usedFor"}', "names no request, product or pair"),
+        ('{"text": "x", "key": "k", "first": "Yes"}', "first is no list"),
+        ('{"text": "x", "key": "k", "first": [["Yes", "likely"]]}', "first is no list"),
+        ('\n\n{"product_id": "P1"}', "jsonl:3"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_said(tmp_path: Path, lines: str, words: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,8 +27,9 @@ class ReplayBackend:
     A record answers the request with its ``key``, or the features of ``product_id``, or the intention of a pair
     (``product_a`` and ``product_b``, or ``cobuy_id``) and a ``relation``; ``verdict`` is what the filter said of that
     intention. The second record of one pair and relation answers its second sample. A request that no record answers
-    stays unasked. Results of a batch service (``custom_id``, ``response``) are records too; they answer requests to one
-    ``model``, which must be given, since services call it by other names.
+    stays unasked; of several records that answer one request the first counts, but an error is no answer. Results of a
+    batch service (``custom_id``, ``response``) are records too; they answer requests to one ``model``, which must be
+    given, since services call it by other names.
     """
 
     def __init__(self, file: str | Path, model: str | None = None, revision: str = "") -> None:
@@ -37,11 +38,13 @@ class ReplayBackend:
         self._answers: dict[_Name, Answer | RequestError] = {}
         self._used: set[_Name] = set()
         seen: dict[_Name, int] = defaultdict(int)
-        for number, record in enumerate(_records(Path(file)), start=1):
+        for number, record in _records(Path(file)):
             if model is None and "custom_id" in record:
                 raise _nameless(record, f"{file}:{number}")
             for name, outcome in _told(record, seen, f"{file}:{number}"):
-                self._answers.setdefault(name, outcome)
+                known = self._answers.get(name)
+                if known is None or (isinstance(known, RequestError) and isinstance(outcome, Answer)):
+                    self._answers[name] = outcome
 
     def logprobs(self) -> bool:
         """Return False where the file holds what a filter said in words."""
@@ -85,14 +88,14 @@ def _told(
     if not isinstance(text, str):
         raise InputError("a record has no text", record=place, hint=_HINT)
     if record.get("key"):
-        yield (str(record["key"]),), _answer(record, text)
+        yield (str(record["key"]),), _answer(record, text, place)
     elif record.get("product_id"):
-        yield ("features", str(record["product_id"])), _answer(record, text)
+        yield ("features", str(record["product_id"])), _answer(record, text, place)
     else:
         pair = _pair(record, place)
         sample = str(seen[pair])
         seen[pair] += 1
-        yield ("intentions", *pair, sample), _answer(record, text)
+        yield ("intentions", *pair, sample), _answer(record, text, place)
         if isinstance(record.get("verdict"), str):
             yield ("filter", *pair, sample), Answer(record["verdict"])
 
@@ -109,10 +112,13 @@ def _pair(record: Mapping[str, Any], place: str) -> tuple[str, str]:
     raise InputError("a record names no request, product or pair", record=place, hint=_HINT)
 
 
-def _answer(record: Mapping[str, Any], text: str) -> Answer:
-    first = record.get("first")
-    alternatives = tuple((str(token), float(logprob)) for token, logprob in map(_alternative, first)) if first else None
-    return Answer(text, record.get("finish_reason"), first=alternatives)
+def _answer(record: Mapping[str, Any], text: str, place: str) -> Answer:
+    first, reason = record.get("first"), record.get("finish_reason")
+    try:
+        pairs = [(str(token), float(logprob)) for token, logprob in map(_alternative, first or ())]
+    except (TypeError, ValueError, LookupError) as error:
+        raise InputError("a record's first is no list of tokens with log-probabilities", record=place) from error
+    return Answer(text, reason if isinstance(reason, str) else None, first=tuple(pairs) or None)
 
 
 def _alternative(pair: Any) -> tuple[Any, Any]:
@@ -121,7 +127,7 @@ def _alternative(pair: Any) -> tuple[Any, Any]:
 
 def _nameless(record: Mapping[str, Any], place: str) -> InputError:
     """Return the error of a batch's results that come without the model that the batch was written for."""
-    body = (record.get("response") or {}).get("body")
+    body = _response(record).get("body")
     told = body.get("model") if isinstance(body, Mapping) else None
     hint = "Name it with --model, as when the batch was written" + (f"; the results call it {told}" if told else "")
     return InputError("these results answer the requests to one model", record=place, hint=hint)
@@ -131,38 +137,43 @@ def batch_outcome(record: Mapping[str, Any]) -> Answer | RequestError:
     """Return what one line of a batch service's results says of its request."""
     from mindkg.distill.backends.openai import chat_answer
 
-    response = record.get("response") or {}
+    response = _response(record)
     error, status = record.get("error"), response.get("status_code")
     if error or status != 200:
-        said = error or response.get("body") or "no answer"
-        return RequestError(f"the batch service says: {json.dumps(said, ensure_ascii=False)[:500]}", status=status)
+        said = json.dumps(error or response.get("body") or "no answer", ensure_ascii=False)[:500]
+        return RequestError(f"the batch service says: {said}", status=status if type(status) is int else None)
     try:
         return chat_answer(response.get("body"))
     except RequestError as refused:
         return refused
 
 
-def _records(file: Path) -> Iterator[Mapping[str, Any]]:
+def _response(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    response = record.get("response")
+    return response if isinstance(response, Mapping) else {}
+
+
+def _records(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the records of ``file``, each with the number of its line or row."""
     if not file.is_file():
         raise InputError("there is no file of answers", record=str(file), hint="Give replay:FILE")
-    reader: Callable[[Path], Iterator[Mapping[str, Any]]] = _parquet if file.suffix == ".parquet" else _lines
-    return reader(file)
+    return _parquet(file) if file.suffix == ".parquet" else _lines(file)
 
 
-def _parquet(file: Path) -> Iterator[Mapping[str, Any]]:
+def _parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(file) as opened:
-            for batch in opened.iter_batches():
-                yield from batch.to_pylist()
+            rows = (row for batch in opened.iter_batches() for row in batch.to_pylist())
+            yield from enumerate(rows, start=1)
     except (pa.ArrowException, OSError) as error:
         raise InputError("this Parquet file is damaged", record=str(file), hint="Make or copy it again") from error
 
 
-def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
-    with file.open(encoding="utf-8", errors="surrogateescape") as opened:
+def _lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
         for number, line in enumerate(opened, start=1):
             if not line.strip():
                 continue
@@ -172,4 +183,4 @@ def _lines(file: Path) -> Iterator[Mapping[str, Any]]:
                 raise InputError("a line is not JSON", record=f"{file}:{number}", hint=_HINT) from error
             if not isinstance(record, dict):
                 raise InputError("a line is not a JSON object", record=f"{file}:{number}", hint=_HINT)
-            yield record
+            yield number, record
