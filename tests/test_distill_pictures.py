@@ -82,6 +82,18 @@ def test_a_turned_picture_is_upright(tmp_path: Path) -> None:
     assert opened(turned).size == (40, 60)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.jpg"])
+def test_broken_exif_data_say_nothing(tmp_path: Path, name: str) -> None:
+    image = Image.new("RGB", (60, 40), (0, 200, 0))
+    assert opened(stored(tmp_path, name, image, exif=b"Exif\0\0no TIFF at all")).size == (60, 40)
+
+
+def test_a_picture_is_turned_though_other_exif_data_are_broken(tmp_path: Path) -> None:
+    entries = b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\x1a\x01\x02\0\x04\0\0\0abc\0"  # a resolution of letters
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + b"\0\0\0\0"
+    assert opened(stored(tmp_path, "a.png", Image.new("RGB", (60, 40)), exif=exif)).size == (40, 60)
+
+
 @pytest.mark.parametrize(
     ("size", "becomes"), [((2400, 1200), (768, 384)), ((1536, 1536), (768, 768)), ((10, 800), (10, 768))]
 )

@@ -94,9 +94,8 @@ def _single(picture: Picture) -> bytes:
 
     stored = _read(picture)
     with _opening(picture), Image.open(io.BytesIO(stored)) as image:
-        turned = image.getexif().get(_orientation(), 1) != 1
         fits = max(image.size) <= MAX_SIDE and image.mode in ("RGB", "L")
-        if image.format == "JPEG" and fits and not turned and stored.rstrip(b"\0").endswith(_END):
+        if image.format == "JPEG" and fits and _turn(image) is None and stored.rstrip(b"\0").endswith(_END):
             return stored
     return _jpeg(_normal(picture, stored))
 
@@ -129,22 +128,39 @@ def _opening(picture: Picture) -> Iterator[None]:
         raise PictureError(str(error) or type(error).__name__, record=picture.path.name) from error
 
 
-def _orientation() -> int:
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return what turns a picture upright, as its EXIF data say; broken ones say nothing."""
     from PIL import ExifTags
+    from PIL.Image import Transpose
 
-    return int(ExifTags.Base.Orientation)
+    try:
+        said = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow looks into them only now
+        return None
+    turns: dict[object, Transpose] = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return turns.get(said)
 
 
 def _normal(picture: Picture, stored: bytes) -> Image.Image:
     """Return a stored picture upright, opaque, RGB and at most ``MAX_SIDE`` pixels wide and high."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with _opening(picture), Image.open(io.BytesIO(stored)) as image:
         if image.width * image.height > MAX_PIXELS:
             raise PictureError(f"{image.width} × {image.height} pixels are too many", record=picture.path.name)
         # a large JPEG is decoded at a half, a quarter or an eighth of its size, as long as that is large enough
         image.draft("RGB", (MAX_SIDE, MAX_SIDE))
-        upright = ImageOps.exif_transpose(image)
+        image.load()
+        turn = _turn(image)
+        upright = image if turn is None else image.transpose(turn)
         if upright.mode.startswith("I") or upright.mode == "F":
             upright = _eight_bits(upright)
         if upright.has_transparency_data:
