@@ -268,17 +268,17 @@ def test_progress_tells_every_request(tmp_path: Path) -> None:
         assert sum(n for name, n, _ in told if name == stage) == total
 
 
+def dry(folder: Path, tables: dict[str, Any]) -> list[dict[str, Any]]:
+    staging = folder / f"dry-{sum(1 for _ in folder.iterdir())}"
+    staging.mkdir()
+    with Ledger(folder / "ledger") as ledger:
+        given = {name: Rows.of(found) for name, found in tables.items()}
+        return dry_run(given, SETTINGS, root=folder, ledger=ledger, staging=staging).to_pylist()
+
+
 def test_a_dry_run_says_what_is_sent_then(tmp_path: Path) -> None:
     tables = kb_tables(tmp_path)
-
-    def dry() -> list[dict[str, Any]]:
-        staging = tmp_path / f"dry-{sum(1 for _ in tmp_path.iterdir())}"
-        staging.mkdir()
-        with Ledger(tmp_path / "ledger") as ledger:
-            given = {name: Rows.of(found) for name, found in tables.items()}
-            return dry_run(given, SETTINGS, root=tmp_path, ledger=ledger, staging=staging).to_pylist()
-
-    before = dry()
+    before = dry(tmp_path, tables)
     assert [(row["pass"], row["requests"], row["to_send"], row["exact"]) for row in before] == [
         ("features", 3, 3, True),
         ("intentions", 8, 8, False),
@@ -292,8 +292,29 @@ def test_a_dry_run_says_what_is_sent_then(tmp_path: Path) -> None:
         asked = [r for r in model.sent if r.stage == row["pass"]]
         size = sum((len(r.prompt.system) + len(r.prompt.text)) / 4 + 576 * bool(r.pictures) for r in asked)
         assert row["prompt_tokens"] == pytest.approx(size, rel=0.001 if row["exact"] else 0.1)
-    assert [(row["in_ledger"], row["to_send"], row["prompt_tokens"]) for row in dry()] == [
+    assert [(row["in_ledger"], row["to_send"], row["prompt_tokens"]) for row in dry(tmp_path, tables)] == [
         (3, 0, 0),
         (8, 0, 0),
         (8, 0, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("failed", "status", "in_ledger"), [(["P3"], 400, 8), (["P3"], 503, 4), (["P2", "P3"], 503, 0)]
+)
+def test_a_dry_run_goes_by_the_ledger_though_some_requests_failed(
+    tmp_path: Path, failed: list[str], status: int, in_ledger: int
+) -> None:
+    def answer(request: Request) -> Outcome:
+        return RequestError("no", status=status) if request.subject.product_id in failed else usual(request)
+
+    tables = kb_tables(tmp_path)
+    distil(tmp_path, backend=Fake(answer), max_error_rate=1.0, tables=tables)
+    told = [(r["requests"], r["in_ledger"], r["to_send"], r["exact"]) for r in dry(tmp_path, tables)]
+    left = 8 - in_ledger
+    assert told == [
+        (3, 3 - len(failed), len(failed), True),
+        (8, in_ledger, left, False),
+        (8, in_ledger, left, False),
+    ]
+    assert all(r["prompt_tokens"] > 0 for r in dry(tmp_path, tables) if r["to_send"])

@@ -59,16 +59,20 @@ def dry_run(tables: Tables, settings: Settings, *, root: Path, ledger: Ledger, s
 
     Tokens to read are characters / ``CHARACTERS_A_TOKEN``, and ``PICTURE_TOKENS`` where a request has pictures; those
     to write stand in ``WRITTEN``. A pass whose input is not there yet is counted from pairs × relations × samples, at
-    the mean length of its first requests with answers of the usual length where they are to come.
+    the mean length of its first requests with answers of the usual length where they are to come. Requests that failed
+    are sent again: what hangs on them is counted as if what waits for them will be asked, and the rest as it stands.
     """
     rows: list[dict[str, Any]] = []
     before: dict[Pass, _Sum] = {}
-    ready = True
+    ready = exact = True
     for stage in stages(settings):
         if ready:
             done = run_pass(stage, tables, settings, root=root, ledger=ledger, staging=staging, backend=None)
-            before[stage] = _counted(done)
-            tables, ready = with_rows(tables, done), not (done.counts.missing or done.counts.failed)
+            before[stage] = _counted(done, to_come := _to_come(done, settings, before), exact)
+            if to_come and not done.planned.rows:
+                before[stage] = _estimated(stage, tables, settings, root, staging, before)
+            tables, ready = with_rows(tables, done), not done.counts.missing
+            exact = exact and not done.counts.failed
         else:
             before[stage] = _estimated(stage, tables, settings, root, staging, before)
         rows.append(_row(stage, settings, before[stage]))
@@ -82,13 +86,21 @@ def _row(stage: Pass, settings: Settings, told: _Sum) -> dict[str, Any]:
     return {"pass": stage, **counts, "prompt_tokens": read, "completion_tokens": written}
 
 
-def _counted(done: Done) -> _Sum:
-    """Return the sum of a pass that was planned as it will be sent."""
+def _to_come(done: Done, settings: Settings, before: Mapping[Pass, _Sum]) -> int:
+    """Return how many requests of a pass are not planned yet: they wait for answers that the pass before lacks."""
+    stage = done.run.stage
+    if stage == "filter":
+        return before["intentions"].to_send if "intentions" in before else 0
+    return done.counts.waiting * requests_each(stage, settings)
+
+
+def _counted(done: Done, to_come: int, exact: bool) -> _Sum:
+    """Return the sum of a pass that was planned as it will be sent, but for what is ``to_come``."""
     unsent, planned = done.unsent, done.planned
     each = _tokens(unsent.characters, unsent.pictured) / unsent.keys if unsent.keys else 0.0
     if not unsent.keys and planned.rows:
         each = _tokens(planned.characters, planned.pictured) / planned.rows
-    return _Sum(planned.rows, done.counts.answered, unsent.keys, each, True)
+    return _Sum(planned.rows + to_come, done.counts.answered, unsent.keys + to_come, each, exact)
 
 
 def _estimated(
