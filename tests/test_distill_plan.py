@@ -120,6 +120,16 @@ def test_the_filter_alone_judges_what_has_no_verdict_of_this_run(tmp_path: Path)
         assert (filled.subjects(), list(filled.unasked())) == (3, [("g4", 0)])
 
 
+def test_thoughts_of_a_model_are_no_answer(tmp_path: Path) -> None:
+    told = features(("P1", OWN, "<think>They want\na tent.</think>\n\nA tent."), ("P2", OWN, "<think>No end"))
+    rows = [generation(1, text="A tent, so </think> they can camp"), generation(2, text="<think>Maybe they")]
+    tables = kb_tables(tmp_path, features=told, generations=rows)
+    made = plan("filter", tables, Settings("m", passes=("filter",)), tmp_path)
+    assert [r.subject.generation_id for r in made] == ["g1"]
+    text = made[0].prompt.text
+    assert "About A: A tent.\n" in text and "About B" not in text and "Intention: they can camp\n" in text
+
+
 def test_generations_of_a_pair_are_judged_next_to_each_other(tmp_path: Path) -> None:
     pairs = [cobuy_key(a, b) for a, b in PAIRS[:2]]
     rows = [generation(n, cobuy_id=pairs[n % 2]) for n in range(10)]

@@ -17,6 +17,10 @@ from mindkg.distill.settings import Pass, Settings
 from mindkg.errors import StorageError
 
 _SQL: Final = Path(__file__).parent / "sql"
+_THOUGHTS: Final = r"(?is)<(?:think|thinking|reasoning)>.*?(?:</(?:think|thinking|reasoning)>|\z)"
+_END_OF_THOUGHTS: Final = r"(?is)\A.*?</(?:think|thinking|reasoning)>"
+"""What is left of thoughts whose first tag stood in the prompt."""
+
 _SUBJECTS: Final = {"features": "bought", "intentions": "pairs", "filter": "generations"}
 
 
@@ -113,8 +117,10 @@ def _fill(made: Shelf, tables: Tables, settings: Settings) -> None:
         return
     for run in _runs(tables, settings):
         for features in tables["features"].batches("product_id", "text", "run_id"):
-            described = features.filter(pc.equal(features["run_id"], run)).drop_columns("run_id")
-            made.insert("features", "product_id, text", _plain(described), bought)
+            described = features.filter(pc.equal(features["run_id"], run))
+            texts = _without_thoughts(described["text"])
+            rows = zip(described["product_id"].to_pylist(), texts.to_pylist(), strict=True)
+            made.insert("features", "product_id, text", rows, bought)
     if made.stage == "intentions" and "waiting" in tables:
         for waiting in tables["waiting"].batches("product_id"):
             made.insert("waiting", "product_id", _plain(waiting))
@@ -133,7 +139,7 @@ def _fill_generations(made: Shelf, tables: Tables, settings: Settings) -> None:
             made.insert("judged", "generation_id", _plain(judged))
     columns = ("cobuy_id", "generation_id", "relation", "source_record", "text", "run_id")
     for batch in tables["generations"].batches(*columns):
-        named = batch.set_column(columns.index("text"), "text", _said(batch["text"]))
+        named = batch.set_column(columns.index("text"), "text", _said(_without_thoughts(batch["text"])))
         rows = (
             (cobuy, generation, relation, int(record) if run == own else 0, text)
             for cobuy, generation, relation, record, text, run in _plain(named)
@@ -155,6 +161,11 @@ def _runs(tables: Tables, settings: Settings) -> list[str]:
 def _told(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
     """Return the rows of a batch of two columns; what says nothing in the second one is None."""
     return zip(batch.column(0).to_pylist(), _said(batch.column(1)).to_pylist(), strict=True)
+
+
+def _without_thoughts(answers: pa.Array) -> pa.Array:
+    """Return what a model said behind its thoughts; where it never came to an end with them, that is nothing."""
+    return pc.replace_substring_regex(pc.replace_substring_regex(answers, _THOUGHTS, ""), _END_OF_THOUGHTS, "")
 
 
 def _said(column: pa.Array) -> pa.Array:
