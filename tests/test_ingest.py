@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from ingest_case import DAY, START, asin, ingest, lines, shop, support, write
 from sources_case import rejects
@@ -16,7 +17,7 @@ from mindkg.errors import InputError
 from mindkg.sources.amazon import read_amazon
 from mindkg.sources.amazon.fields import picture
 from mindkg.sources.amazon.lines import LONGEST, LONGEST_LITERAL, parse_line
-from mindkg.sources.amazon.markup import without_markup
+from mindkg.sources.amazon.markup import plain_column, without_markup
 
 PRODUCTS = [{"asin": asin(number), "title": f"Thing {number}"} for number in range(8)]
 
@@ -148,6 +149,27 @@ def test_line_ends_byte_order_mark_and_a_last_line_without_end(tmp_path: Path) -
     assert (sourced.rows_read, sourced.rows_rejected, len(found["products"]), len(found["cobuys"])) == (10, 0, 8, 1)
 
 
+def test_files_put_behind_each_other_keep_their_first_lines(tmp_path: Path) -> None:
+    mark, metadata = b"\xef\xbb\xbf", tmp_path / "meta.json.gz"
+    metadata.write_bytes(
+        b"".join(gzip.compress(mark + lines(PRODUCTS[n : n + 4])) for n in (0, 4)) + gzip.compress(mark)
+    )
+    reviews = tmp_path / "reviews.json"
+    reviews.write_bytes(b"".join(mark + lines([review("A", n, 0)]) for n in (0, 1)))
+    sourced, found = ingest([metadata], [reviews], staging=tmp_path / "s")
+    assert (sourced.rows_read, sourced.rows_rejected, len(found["products"]), len(found["cobuys"])) == (10, 0, 8, 1)
+    assert set(found["products"]["source"].to_pylist()) == {"amazon-2018"}
+
+
+def test_numbers_for_ids_and_lists_in_strings(tmp_path: Path) -> None:
+    books = [594451647, 594451648.0, "0594451649"]
+    rows = [{"asin": books[0], "also_buy": f"['{books[2]}']"}, {"asin": books[1], "also_buy": '["0594451649"]'}]
+    rows += [{"asin": books[2], "also_buy": "0594451647, 0594451648"}]
+    _, found = ingest([write(tmp_path / "meta.json", rows)], staging=tmp_path / "s")
+    assert found["products"]["product_id"].to_pylist() == ["0594451647", "0594451648", "0594451649"]
+    assert found["cobuys"]["support"].to_pylist() == [2, 2]
+
+
 def test_a_line_that_never_ends_costs_one_row(tmp_path: Path) -> None:
     long = b'{"asin": "' + b"x" * (3 * LONGEST) + b'"}\n'
     path = tmp_path / "meta.json"
@@ -207,6 +229,34 @@ def test_pictures_in_full_size_and_never_the_sign_for_none() -> None:
 def test_markup_leaves_what_only_looks_like_it() -> None:
     assert without_markup("Cable <3m> & Ring, x<y and y>z") == "Cable <3m> & Ring, x<y and y>z"
     assert without_markup("&amp;lt;p&amp;gt;One&lt;/p&gt;<br/>two<!-- no --> <STYLE a>.b{c:d}") == "One two"
+
+
+def test_code_is_told_from_words_about_functions() -> None:
+    words = [
+        "It performs the following function(s): heat, grill",
+        "Multi function (3 in 1) tool",
+        "The SUM function (1)",
+    ]
+    code = [
+        "var aPageStart = (new Date()).getTime();",
+        "x(function(A) { go() })",
+        "function go ($, b){}",
+        ".a-b{color:red}",
+    ]
+    plain, was_code = plain_column(pa.array(words + code))
+    assert plain.to_pylist() == words + [""] * len(code)
+    assert was_code.to_pylist() == [False] * len(words) + [True] * len(code)
+
+
+def test_markup_that_never_ends_is_read_in_one_go() -> None:
+    assert without_markup("<script " * 100_000) == ("<script " * 100_000).strip()
+    assert without_markup("&" + "amp;" * 200_000 + "lt;b&gt;Tea") == "Tea"
+
+
+def test_a_category_may_begin_with_a_bracket(tmp_path: Path) -> None:
+    rows = [{"asin": asin(0), "category": ["[DVD]", "Music"]}, {"asin": asin(1), "category": "[" * 10_000}]
+    _, found = ingest([write(tmp_path / "meta.json", rows)], staging=tmp_path / "s")
+    assert found["products"]["category"].to_pylist() == [["[DVD]", "Music"], ["[" * 10_000]]
 
 
 def test_no_person_is_named_in_anything_kept(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from html.entities import html5
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+# an ampersand that was encoded again and again goes in one step: one round each would take forever
+_ENTITY = re.compile(r"&(?:(?:amp|#38);)*(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # control characters that are no white space
     "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0001-\U000e007f"
@@ -41,8 +42,8 @@ def clean(text: str) -> str:
 
 def _decoded(entity: re.Match[str]) -> str:
     """Return the character of an entity; unlike html.unescape, leave ``&copy2;`` alone."""
-    known = entity[0][1] == "#" or entity[0][1:] in html5
-    return html.unescape(entity[0]) if known else entity[0]
+    known = entity[1].startswith("#") or f"{entity[1]};" in html5
+    return html.unescape(f"&{entity[1]};") if known else f"&{entity[1]};"
 
 
 def clean_lines(text: str) -> str:
@@ -62,11 +63,13 @@ def category_path(text: str) -> list[str]:
     (['Electronics', 'Cables & Adapters'], ['Toys', 'Games'], [])
     """
     parts = [text]
-    if text.lstrip().startswith("["):
-        with contextlib.suppress(ValueError):
+    if "\x1f" in text:
+        parts = text.split("\x1f")
+    elif text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
             parts = [str(part) for part in json.loads(text) if part is not None]
     else:
-        parts = text.split("\x1f") if "\x1f" in text else re.split(r"\s>\s|&gt;", text)
+        parts = re.split(r"\s>\s|&gt;", text)
     return [cleaned for part in parts if (cleaned := clean(part))]
 
 

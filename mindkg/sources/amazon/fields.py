@@ -30,13 +30,15 @@ def year(row: Row, literal: bool) -> str:
 def identifier(value: object) -> str:
     """Return an id as text; a number lost the zeros that an ISBN starts with.
 
-    >>> identifier(594451647), identifier("B00A"), identifier(None), identifier({"asin": "B00B"})
-    ('0594451647', 'B00A', '', 'B00B')
+    >>> identifier(594451647), identifier(594451647.0), identifier("B00A"), identifier(None), identifier({"asin": "B0"})
+    ('0594451647', '0594451647', 'B00A', '', 'B0')
     """
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
         value = value.get("parent_asin") or value.get("asin")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value).zfill(10)
     return value if isinstance(value, str) else ""
@@ -133,11 +135,15 @@ def listed(row: Row, names: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def _entries(value: str) -> list[object]:
-    """Return the entries of a list that was written as a string."""
+    """Return the entries of a list that was written as a string.
+
+    >>> _entries("['B00A', 'B00B']"), _entries("B00A, B00B")
+    (['B00A', 'B00B'], ['B00A', 'B00B'])
+    """
     if value.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
             return list(json.loads(value))
-    return [entry for entry in re.split(r"[,\s]+", value) if entry]
+    return [entry for entry in re.split(r"[,\s\[\]'\"]+", value) if entry]
 
 
 def _object(value: object) -> Row:

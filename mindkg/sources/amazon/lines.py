@@ -40,13 +40,12 @@ def pieces(path: Path) -> Iterator[Piece]:
     """Yield the whole lines of ``path`` in pieces of some megabytes, in order.
 
     A line longer than ``LONGEST`` that does not end in its piece, and the rest of a file that is cut off, are damages.
+    Byte order marks go, also those inside, which files have that were put behind each other.
     """
-    line, rest, too_long, start = 1, b"", b"", True
+    line, rest, too_long = 1, b"", b""
     try:
         for chunk in chunks(path):
             buffer = rest + chunk
-            if start:
-                buffer, start = buffer.removeprefix(_BOM), False
             end = buffer.find(b"\n") + 1 if too_long else 0
             if too_long and not end:
                 continue
@@ -55,7 +54,7 @@ def pieces(path: Path) -> Iterator[Piece]:
                 line, buffer, too_long = line + 1, buffer[end:], b""
             whole = buffer.rfind(b"\n") + 1
             if whole:
-                yield Piece(line, buffer[:whole])
+                yield Piece(line, _unmarked(buffer[:whole]))
             line, rest = line + buffer.count(b"\n"), buffer[whole:]
             if len(rest) > LONGEST:
                 too_long, rest = rest[:LONGEST], b""
@@ -65,7 +64,12 @@ def pieces(path: Path) -> Iterator[Piece]:
     if too_long:
         yield Piece(line, damages=[_too_long(line, too_long)])
     elif rest:
-        yield Piece(line, rest + b"\n")
+        yield Piece(line, _unmarked(rest) + b"\n")
+
+
+def _unmarked(lines: bytes) -> bytes:
+    """Return ``lines`` without byte order marks at their beginnings."""
+    return lines.removeprefix(_BOM).replace(b"\n" + _BOM, b"\n")
 
 
 def _too_long(line: int, raw: bytes) -> Damage:

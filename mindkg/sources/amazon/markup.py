@@ -16,12 +16,12 @@ _BLOCK = (
     "tbody|td|textarea|tfoot|th|thead|tr|ul|video"
 )
 _PICTURE = re.compile(r"""<img\b[^<>]*\balt\s*=\s*(?:"([^"]*)"|'([^']*)')[^<>]*>""", re.IGNORECASE)
-_HIDDEN = re.compile(r"<(script|style)\b[^>]*>.*?(?:</\1\s*>|$)|<!--.*?(?:-->|$)", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style)\b[^<>]*>.*?(?:</\1\s*>|$)|<!--.*?(?:-->|$)", re.IGNORECASE)
 # inside a word a tag that only marks letters stands between no words
 _MARK = re.compile(rf"</?(?:{_INLINE})(?:\s[^<>]*)?/?>", re.IGNORECASE)
 _BREAK = re.compile(rf"</?(?:{_BLOCK})(?:\s[^<>]*)?/?>", re.IGNORECASE)
 
-_CODE = r"\.getTime\(|\bfunction\s*\w*\(|(^|\s)var \w+ ?=|(^|[\s}])[.#][\w-]+\{[\w-]+:"
+_CODE = r"\.getTime\(|\bfunction\s*\w*\s*\([\w\s,$]*\)\s*\{|(^|\s)var \w+ ?=|(^|[\s}])[.#][\w-]+\{[\w-]+:"
 
 
 def without_markup(text: str) -> str:
