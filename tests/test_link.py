@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mindkg import link
 from mindkg.engine import daft, from_arrow
 from mindkg.errors import InputError
-from mindkg.link import choice, ranking, tables
+from mindkg.link import choice, offers, ranking, tables
 from mindkg.link import hypernyms as hierarchy
 from mindkg.link.behind import with_context
 from mindkg.link.isa import IsaTable, open_isa
@@ -143,10 +143,40 @@ def test_faint_concepts_speak_only_where_a_text_has_no_better_one(
     (tmp_path / "isa.tsv").write_text("".join(f"{c}\t{e}\t{n}\n" for c, e, n in rows))
     own = open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
     bare = {"classes": False, "witness": False, "factors": False}
-    monkeypatch.setattr(choice, "LARGE", 1)
+    for module in (choice, offers):
+        monkeypatch.setattr(module, "LARGE", 1)
     assert best("a party", own, **bare) == [("party", "gathering")]
     assert best("a cable for the party", own, **bare) == [("cable", "device")]
     assert best("luck", own, **bare) == []
+
+
+def test_last_word_of_a_name_is_not_linked_alone_unless_it_is_a_thing(tmp_path: Path) -> None:
+    rows = "journey\ttrek\t9\nscholar\tklein\t9\ndesigner\tanne klein\t4\njewelry\twatch\t9\n"
+    (tmp_path / "isa.tsv").write_text(rows + "woman\tqueen\t9\nlady\twoman\t2\nadult\twoman\t9\n")
+    own = open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
+    assert best("they both are related to Star Trek", own) == []
+    assert best("they both are a long trek", own) == [("trek", "journey")]
+    assert best("Star Trek", own) == [("Trek", "journey")]  # nothing says that this is no heading
+    assert best("they both were made by Anne Klein", own) == [("Anne Klein", "designer")]
+    assert best("they both go with an Apple Watch", own) == [("Watch", "jewelry")]
+    assert best("they both are made by Invicta Women", own) == []
+    assert best("they both are made for young women", own) == [("women", "adult"), ("women", "lady")]
+
+
+def test_shipped_table_speaks_where_the_other_has_weak_concepts_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("suit", "case", 25), ("example", "case", 300), *(("suit", f"claim {n}", 900) for n in range(12))]
+    rows += [("container", f"jar {n}", 9) for n in range(9)] + [("container", "suitcase", 9)]
+    rows += [("toy", f"puppet {n}", 3) for n in range(120)] + [("retailer", "toy", 3), ("product", "toy", 300)]
+    (tmp_path / "isa.tsv").write_text("".join(f"{c}\t{e}\t{n}\n" for c, e, n in rows))
+    own = open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
+    for module in (choice, offers):
+        monkeypatch.setattr(module, "LARGE", 1)
+    assert best("a case", own) == [("case", "container")]
+    assert best("a case", own, witness=False) == [("case", "suit")]
+    assert best("a toy", own) == [("toy", "toy")]
+    assert best("a toy", own, heads=False) == []
 
 
 def test_stop_heads_and_verbs_make_no_mention(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raised whenever the same input would give other tables."""
 
 _HERE: Final = Path(__file__).parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,55 +12,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.link.isa import open_isa
-from mindkg.link.phrases import LONGEST, candidates, chunker
-from mindkg.link.ranking import SPREAD, is_vague, preferred
-from mindkg.link.scores import p_instance
-from mindkg.link.senses import ARTIFACT, domain_of, log_factors, main_class
+from mindkg.link.offers import HEAD, LARGE, offers, once
+from mindkg.link.phrases import LONGEST, NAME, candidates, chunker
+from mindkg.link.ranking import SPREAD, is_vague
+from mindkg.link.senses import ARTIFACT, PERSON, domain_of, log_factors, main_class
 from mindkg.link.words import stops
 
 if TYPE_CHECKING:
     from mindkg.link.isa import IsaTable
     from mindkg.link.steps import Steps
 
-LARGE: Final = 100_000
-_EVIDENCE: Final = 3
-"""Times an instance must be counted in a table of LARGE pairs or more: one or two are mostly a slip."""
-
 _FIXED: Final = 10
 """Counts from which on a phrase is known well enough to say that it is not what its last word says."""
 
-LEAST: Final = -5.0
-"""Concepts with a lower score are not linked from a table of LARGE pairs or more, where a text has any better one."""
-
-FAINT: Final = -6.5
-"""Those with a score lower than this are not linked in any case; in the shipped table, which was not counted, LEAST."""
-
-_LENT: Final = 5
-"""Instances that a concept must have in the user's table to be lent by the shipped one."""
-
-HEAD: Final = 4.0
-"""Score of the class that a phrase names itself: an extension cable is a cable before it is anything else."""
-
-_COUNTED: Final = 0.5
-"""What such a class gains where the table has the pair as well."""
-
 Ints = npt.NDArray[np.int64]
-
-
-class Bounds(NamedTuple):
-    """Scores from which on a concept is linked: ``least`` always, ``faint`` where a text has no better one."""
-
-    least: float
-    faint: float
-
-
-def bounds(isa: IsaTable) -> Bounds:
-    """Return the bounds of a table; in one of less than LARGE pairs there are none."""
-    if isa.pairs < LARGE:
-        return Bounds(-math.inf, -math.inf)
-    return Bounds(LEAST, LEAST if isa.fingerprint == open_isa().fingerprint else FAINT)
-
 
 _BLOCK: Final = 60_000
 """Phrases that are looked up at a time."""
@@ -118,8 +82,8 @@ class _Parts:
 def choose(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Steps) -> Choice:
     """Look the parts of each distinct phrase ("TAGS words") up and choose the first that the table has concepts for.
 
-    Where a table of LARGE pairs or more has none for any part, the shipped one may speak, in concepts of the table
-    only. With ``steps.heads`` a phrase of several words also has the longest of its ends that is a concept.
+    What a part has concepts in, and in which order these are asked, is said by offers.offers. With ``steps.heads`` a
+    phrase of several words also has the longest of its ends that is a concept.
     """
 
     def block(begin: int) -> _Links:
@@ -135,15 +99,11 @@ def _links(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
     forms = pa.array(parts.written + parts.folded, pa.string()).dictionary_encode()
     size = len(forms.dictionary)
     rows = isa.lookup(forms.dictionary)
+    asked = offers(forms.dictionary, rows, isa, vague, steps)
     parts, forms, fixed = _within(parts, forms, _fixed(rows))
-    scored = _scored(rows, isa, vague, steps)
-    clear = scored.filter(pc.greater_equal(scored["score"], bounds(isa).least))
     wanted = np.ones(len(phrases), bool)
-    links = [_linked(parts, forms, clear, wanted, 0)]
-    if steps.witness and isa.pairs >= LARGE and (shipped := open_isa()).fingerprint != isa.fingerprint:
-        links.append(_linked(parts, forms, _lent(forms, shipped, isa, vague, steps), wanted, size))
-    links.append(_linked(parts, forms, scored, wanted, 2 * size))
-    named, heads = _named(ends, fixed, isa, vague, 3 * size)
+    links = [_linked(parts, forms, offered, wanted, size * turn) for turn, offered in enumerate(asked)]
+    named, heads = _named(ends, fixed, isa, vague, len(asked) * size)
     places = [np.concatenate([place for place, *_ in links]), named]
     owner, first, last = (
         np.concatenate(
@@ -151,7 +111,7 @@ def _links(phrases: pa.Array, isa: IsaTable, vague: Collection[str], steps: Step
         )
         for name in ("owner", "first", "last")
     )
-    codes = np.concatenate([*(code for _, code, _ in links), 3 * size + np.arange(len(named))])
+    codes = np.concatenate([*(code for _, code, _ in links), len(asked) * size + np.arange(len(named))])
     every = pa.concat_tables([table.select(_COLUMNS) for table in (*(table for *_, table in links), heads)])
     return _Links(owner, codes, first, last, every)
 
@@ -194,14 +154,6 @@ def _sorted(labels: pa.Array) -> tuple[pa.Array, Ints]:
 _COLUMNS: Final = ["code", "concept", "typicality", "p_instance", "rep", "score"]
 
 
-def _scored(rows: pa.Table, isa: IsaTable, vague: Collection[str], steps: Steps) -> pa.Table:
-    """Return the rows of ``isa`` that may be linked, with their scores."""
-    least = _EVIDENCE if isa.pairs >= LARGE else 1
-    scored = preferred(rows.filter(pc.greater_equal(rows["total"], least)), isa, vague, steps)
-    scored = scored.filter(pc.greater_equal(scored["score"], bounds(isa).faint))
-    return _favoured(scored) if steps.heads else scored
-
-
 def _linked(
     parts: _Parts, forms: pa.DictionaryArray, scored: pa.Table, wanted: npt.NDArray[np.bool_], offset: int
 ) -> tuple[Ints, Ints, pa.Table]:
@@ -222,25 +174,6 @@ def _linked(
     return best[kept], chosen[kept] + offset, rows
 
 
-def _favoured(scored: pa.Table) -> pa.Table:
-    """Return ``scored`` with the pairs in front that the instance itself names: an extension cable is a cable."""
-    pairs = zip(scored["instance"].to_pylist(), scored["concept"].to_pylist(), strict=True)
-    named = np.array([low.endswith(" " + high) for low, high in pairs], bool)
-    own = HEAD + _COUNTED + log_factors(scored["concept"].to_pylist())
-    score = np.where(named, own, scored["score"].to_numpy())
-    return scored.set_column(scored.column_names.index("score"), "score", pa.array(score, pa.float64()))
-
-
-def _lent(
-    forms: pa.DictionaryArray, shipped: IsaTable, isa: IsaTable, vague: Collection[str], steps: Steps
-) -> pa.Table:
-    """Return rows of the shipped table with concepts that ``isa`` knows too, with their scores."""
-    rows = shipped.lookup(forms.dictionary)
-    own = isa.concept_totals(pc.unique(rows["concept"]))
-    wide = own.filter(pc.greater_equal(own["instances"], _LENT))["concept"].combine_chunks()
-    return _scored(rows.filter(pc.is_in(rows["concept"], wide)), shipped, vague, steps)
-
-
 def _parts(phrases: pa.Array, steps: Steps) -> tuple[_Parts, _Parts]:
     """Return the parts to look up as instances, and as concepts the ends of phrases of several words."""
     lemma = chunker().noun_lemma
@@ -250,17 +183,21 @@ def _parts(phrases: pa.Array, steps: Steps) -> tuple[_Parts, _Parts]:
         head = lemma(words[-1])
         whole_only = head in stops("end")
         light = head in stops("head") or words[-1] in stops("head")
+        # Star Trek is no trek, and Anne Klein is who she is or nobody; an Apple Watch is a watch all the same
+        alone = len(words) - 1 if tags.endswith(NAME) and _class(head) != ARTIFACT else -1
         for first, last, written, folded in candidates(words, tags, lemma):
-            if last == len(words) or light or (whole_only and last == len(words) - 1 and _is_artifact(folded)):
+            if first == alone:
+                continue
+            if last == len(words) or light or (whole_only and last == len(words) - 1 and _class(folded) == ARTIFACT):
                 parts.add(number, first, last, written, folded)
-        if steps.heads and len(words) > 1 and not (whole_only or light):
+        if steps.heads and len(words) > 1 and not (whole_only or light or (alone > 0 and _class(head) == PERSON)):
             for named in _ends(words, tags):
                 ends.add(number, *named)
     return parts, ends
 
 
-def _is_artifact(word: str) -> bool:
-    return int(main_class([word])[0]) == ARTIFACT
+def _class(word: str) -> int:
+    return int(main_class([word])[0])
 
 
 def _ends(words: list[str], tags: str) -> list[tuple[int, int, str, str]]:
@@ -305,19 +242,10 @@ def _named(ends: _Parts, fixed: Ints, isa: IsaTable, vague: Collection[str], off
     fits = np.flatnonzero((place >= 0) & ~np.isin(np.array(ends.owner, np.int64), fixed))
     _, where = np.unique(np.array(ends.owner, np.int64)[fits], return_index=True)
     named = fits[where]
-    total = wide["total"].to_numpy()[place[named]]
-    concept = wide["concept"].take(pa.array(place[named]))
-    once = p_instance(np.ones(len(named)), total + 1, isa.instances)
-    return named, pa.table(
-        {
-            "code": pa.array(offset + np.arange(len(named))),
-            "concept": concept,
-            "typicality": pa.array(np.ones(len(named))),
-            "p_instance": pa.array(once),
-            "rep": pa.array(once),
-            "score": pa.array(HEAD + log_factors(concept.to_pylist()), pa.float64()),
-        }
-    )
+    which = pa.array(place[named])
+    heads = once(wide["concept"].take(which), wide["total"].to_numpy()[place[named]], isa)
+    heads = heads.append_column("score", pa.array(HEAD + log_factors(heads["concept"].to_pylist()), pa.float64()))
+    return named, heads.append_column("code", pa.array(offset + np.arange(len(named))))
 
 
 def _within(parts: _Parts, forms: pa.DictionaryArray, fixed: pa.Array) -> tuple[_Parts, pa.DictionaryArray, Ints]:

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.link.choice import LARGE
 from mindkg.link.isa import SHIPPED, open_isa
+from mindkg.link.offers import LARGE
 from mindkg.link.phrases import chunker
 from mindkg.link.ranking import is_vague
 from mindkg.link.senses import ARTIFACT, PERSON, SUBSTANCE, class_rows

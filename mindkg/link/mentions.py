@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.link.choice import Bounds, Choice, choose
+from mindkg.link.choice import Choice, choose
 from mindkg.link.context import PULL, by_relation, spoken, subjects
 from mindkg.link.embed import NEAR, Vectors, vectors
 from mindkg.link.index import ranges
+from mindkg.link.offers import Bounds
 from mindkg.link.ranking import first_of_each
 
 if TYPE_CHECKING:

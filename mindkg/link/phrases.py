@@ -18,7 +18,7 @@ from mindkg.link.pipeline import Pipeline, Tagged
 from mindkg.link.words import Words, prepositional_to, stops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 LONGEST: Final = 5
 """Words of the longest phrase that is looked up."""
@@ -26,6 +26,21 @@ LONGEST: Final = 5
 _PHRASE: Final = re.compile("(?![o#])[nagp#o]*n|G")
 """A phrase in tags: nouns with adjectives, -ing forms, participles, numbers and possessive marks in front of them, and
 an -ing form with an object behind it."""
+
+_MARKS: Final = frozenset("<>&|*\\")
+_MARKUP: Final = re.compile(
+    r"(?:&#39;|&#x27;|&apos;|&rsquo;)(?P<own>s?)"
+    r"|(?:<|&lt;|\\u003c)\\?/?[a-z]\w*/?(?:>|&gt;|\\u003e?|$)|&#?\w+;|&nbsp|\\[nrt]\b|[|*>\\]+|<",
+    re.IGNORECASE,
+)
+"""What LLaVA and shops leave in a text: tags, entities, escapes. Without blanks around it spaCy takes it for a word."""
+
+NAME: Final = "N"
+"""Tag of the last word of a phrase that is written as names are ("Star Trek")."""
+
+_SMALL: Final = re.compile(r"(?:\b[a-z]{4}.*?){2}", re.DOTALL)
+"""Two words of four letters or more without capital ones, so that capitals tell names: not in a heading, where each
+word of that length has one."""
 
 _REMEMBERED: Final = 100_000
 """Pieces between spaces whose tokens are kept at hand."""
@@ -54,6 +69,10 @@ class _Word(NamedTuple):
     kind: str
 
 
+_Token = tuple[int, int, str]
+"""Where a token of a piece starts and ends there, and its lower case."""
+
+
 class Chunker:
     """Tokens, tags and phrases; made once a process. A trained pipeline finds the phrases if one is named."""
 
@@ -73,19 +92,19 @@ class Chunker:
         """Return the noun phrases of ``text`` in order; a phrase never crosses a mark of punctuation."""
         return next(self.all_phrases([text]))
 
-    def all_phrases(self, texts: Iterable[str]) -> Iterator[list[Phrase]]:
+    def all_phrases(self, texts: Sequence[str]) -> Iterator[list[Phrase]]:
         """Yield the noun phrases of each of ``texts``."""
-        if self._pipeline:
-            yield from map(_found, self._pipeline.read(texts))
-            return
-        for text in texts:
-            starts, ends, words, kinds = self._read(text)
-            yield _found(Tagged(starts, ends, words, self._tags(words, kinds), [0, len(words)]))
+        read = self._pipeline.read(texts) if self._pipeline else map(self._tagged, texts)
+        yield from map(_found, texts, read)
 
     def tagged(self, text: str) -> tuple[list[str], str]:
         """Return the tokens of ``text`` in lower case, and a tag for each."""
-        *_, words, kinds = self._read(text)
-        return words, self._tags(words, kinds)
+        _, _, words, tags, _ = self._tagged(text)
+        return words, tags
+
+    def _tagged(self, text: str) -> Tagged:
+        starts, ends, words, kinds = self._read(text)
+        return Tagged(starts, ends, words, self._tags(words, kinds), [0, len(words)])
 
     def noun_lemma(self, word: str) -> str:
         """Return the singular of the lower-case noun ``word``."""
@@ -127,22 +146,34 @@ class Chunker:
         """Return the tokens of what stands between two spaces, words joined by hyphens put back together."""
         found: list[tuple[int, int, str]] = []
         glue = False
-        for token in self._tokenize(piece) if piece else ():
-            text, start = token.text.lower(), token.idx
-            if text.isspace():
-                continue
+        for start, stop, text in self._plain(piece, 0) if _MARKS.isdisjoint(piece) else self._tokens(piece):
             begin, end, before = found[-1] if found else (0, -1, "")
             if start == end and (glue or (text == "-" and before[-1].isalnum())):
-                found[-1] = (begin, start + len(token), before + text)
+                found[-1] = (begin, stop, before + text)
                 glue = text == "-"
             else:
-                found.append((start, start + len(token), text))
+                found.append((start, stop, text))
                 glue = False
         if len(self._known) > _REMEMBERED:
             self._known.clear()
         kind = self._words.kind
         self._known[piece] = words = tuple(_Word(*one, kind(one[2])) for one in found)
         return words
+
+    def _tokens(self, piece: str) -> Iterator[_Token]:
+        """Yield spaCy's tokens; what is left of HTML and of escapes is a mark each."""
+        place = 0
+        for markup in _MARKUP.finditer(piece):
+            begin, end = markup.span()
+            yield from self._plain(piece[place:begin], place)
+            yield begin, end, f"'{markup['own']}" if markup["own"] is not None else "|"
+            place = end
+        yield from self._plain(piece[place:], place)
+
+    def _plain(self, piece: str, place: int) -> list[_Token]:
+        tokens = self._tokenize(piece) if piece else ()
+        spans = ((place + token.idx, token.text) for token in tokens)
+        return [(start, start + len(text), text.lower()) for start, text in spans if not text.isspace()]
 
     def _tags(self, words: Sequence[str], kinds: list[str]) -> str:
         kinds = [*kinds, w.MARK]
@@ -164,6 +195,8 @@ class Chunker:
         if kind == w.GERUND:
             return _gerund(behind, before)
         if kind == w.PRESENT:
+            if before == "i" and behind == w.MARK:
+                return "n"
             return "g" if behind in _NOMINAL and before not in "mse" else "v"
         if kind == w.PARTICIPLE:
             return "p" if behind in _NOMINAL and before not in "ns" else "v"
@@ -178,13 +211,20 @@ class Chunker:
         return "v" if before == "n" and behind in _OBJECT and self._words.verb_weight(word) > 0.3 else "n"
 
 
-def _found(text: Tagged) -> list[Phrase]:
-    starts, ends, words, tags, cuts = text
+def _found(text: str, tagged: Tagged) -> list[Phrase]:
+    starts, ends, words, tags, cuts = tagged
     found = []
     for match in chain.from_iterable(_PHRASE.finditer(tags, *part) for part in pairwise(cuts)):
         begin, end = match.span()
         begin = max(begin, end - _KEPT)
         kept = tags[begin:end] if end - begin > 1 else "n"
+        if (
+            len(kept) > 1
+            and text[starts[end - 1]].isupper()
+            and text[starts[end - 2]].isupper()
+            and _SMALL.search(text)
+        ):
+            kept = kept[:-1] + NAME
         found.append(Phrase(starts[begin:end], ends[begin:end], words[begin:end], kept))
     return found
 
@@ -239,7 +279,7 @@ def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> 
     ['usb extension cable', 'extension cable', 'cable', 'usb extension', 'extension', 'usb']
     """
     for end in range(len(words), 0, -1):
-        if tags[end - 1] != "n" and not (tags[end - 1] == "g" and end < len(words)):
+        if tags[end - 1] not in ("n", NAME) and not (tags[end - 1] == "g" and end < len(words)):
             continue
         head = lemma(words[end - 1])
         stop = head in stops("head") or words[end - 1] in stops("head") or head in stops("end")

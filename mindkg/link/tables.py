@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from mindkg.errors import InputError
 from mindkg.link import hypernyms as hierarchy
-from mindkg.link.choice import bounds
 from mindkg.link.context import relation_rows
 from mindkg.link.mentions import Items, looked_up, mentions
+from mindkg.link.offers import bounds
 from mindkg.link.phrases import PARSED, parse
 from mindkg.link.ranking import is_vague
 from mindkg.link.rows import fold
