@@ -276,6 +276,7 @@ def test_a_record_that_cannot_be_used_is_said(tmp_path: Path, lines: str, words:
         (["--backend", "replay:{answers}", "--relations", "likes"], "unknown relation"),
         (["--backend", "replay:{answers}", "--passes", "dream"], "unknown pass"),
         (["--write-batch", "{answers}.out"], "needs the name of its model"),
+        (["--write-batch", ".", "--model", "m"], "no plain file"),
         (["--calibrate", "missing.csv"], "no file of labels"),
         (["--calibrate", "{answers}"], "no scores"),
         (["--forget", "nobody"], "was not distilled with"),

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import json
 import logging
+import math
 import threading
 import time
 import traceback
@@ -386,7 +387,7 @@ def test_an_address_that_may_hold_a_key_is_refused_without_repeating_it(address:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("options", [{"concurrency": 0}, {"timeout": 0}, {"retries": -1}])
+@pytest.mark.parametrize("options", [{"concurrency": 0}, {"timeout": 0}, {"timeout": math.nan}, {"retries": -1}])
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         OpenAIBackend("http://127.0.0.1:1/v1", "m", **options)

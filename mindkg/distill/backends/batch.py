@@ -27,6 +27,8 @@ class BatchWriter:
         self.revision = revision
         self.lines = 0
         self._target = Path(file)
+        if self._target.exists() and not self._target.is_file():
+            raise InputError("cannot write: this is no plain file", record=str(file), hint="Give a file's name")
         self._part = self._target.with_name(f"{self._target.name}.part")
         try:
             self._file = self._part.open("w", encoding="utf-8")

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import inf
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -60,8 +61,8 @@ class OpenAIBackend:
         timeout: float = 300.0,
         retries: int = 6,
     ) -> None:
-        if concurrency < 1 or timeout <= 0 or retries < 0:
-            raise InputError("concurrency is at least 1, timeout more than 0, retries at least 0")
+        if concurrency < 1 or not 0 < timeout < inf or retries < 0:
+            raise InputError("concurrency is at least 1, timeout more than 0 and finite, retries at least 0")
         self._concurrency = concurrency
         self._client = ChatClient(address, concurrency=concurrency, timeout=timeout, retries=retries)
         self._loop = asyncio.new_event_loop()
