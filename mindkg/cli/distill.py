@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -110,6 +111,7 @@ def images(
     """Fetch each product's first picture: politely, checked, stored by its content, and gone on with after a stop."""
     from mindkg import pipeline
 
+    _quiet_pillow()
     with stages() as progress:
         fetched, built = pipeline.images(
             kb,
@@ -195,6 +197,7 @@ def distill(
     """
     from mindkg import distillation
 
+    _quiet_pillow()
     use_work_dir(work_dir)
     use_runner(runner, ray_address)
     ways = {"calibrate": calibrate, "forget": forget, "dry-run": dry_run, "write-batch": write_batch}
@@ -260,6 +263,11 @@ def _calibrate(kb: str, labels: Path, method: str) -> None:
         f"{report.after.error:.4f} after ({report.folds}-fold cross-validation)"
     )
     report_build(built)
+
+
+def _quiet_pillow() -> None:
+    """Keep Pillow from warning of broken EXIF data, line by line of its code: such a picture is read all the same."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _named(option: str, text: str) -> tuple[str, ...]:

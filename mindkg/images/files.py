@@ -14,7 +14,11 @@ from mindkg.images.picture import PictureError
 def read_data_url(url: str, *, max_bytes: int) -> bytes:
     """Return the bytes that a data: URL (RFC 2397) holds; raises PictureError where it holds none or too many.
 
+    Base64 may lack its last signs, as in browsers.
+
     >>> read_data_url("data:text/plain;base64,aGVsbG8=", max_bytes=10)
+    b'hello'
+    >>> read_data_url("data:text/plain;base64,aGVsbG8", max_bytes=10)
     b'hello'
     """
     head, comma, body = url.partition(",")
@@ -25,8 +29,9 @@ def read_data_url(url: str, *, max_bytes: int) -> bytes:
         raise too_large(max_bytes)
     data = unquote_to_bytes(body)
     if encoded:
+        packed = b"".join(data.split())
         try:
-            data = base64.b64decode(b"".join(data.split()), validate=True)
+            data = base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
         except binascii.Error as error:
             raise PictureError("a data: URL whose base64 is broken") from error
     if len(data) > max_bytes:
