@@ -151,6 +151,23 @@ def test_a_great_difference_is_significant_and_none_is_not() -> None:
     assert acceptance(many(50, 50), many(50, 50))["p_corrected"] > 0.5
 
 
+def test_a_few_like_values_are_no_proof_of_a_difference() -> None:
+    found = comparison.compare_relations(many(3, 0), many(52, 7), draws=4000).to_pylist()
+    row = next(row for row in found if (row["measure"], row["relation"]) == ("acceptance", "isA"))
+    assert (row["low_a"], row["high_a"]) == (1.0, 1.0)
+    assert row["p"] == 1.0  # two of three would differ more
+
+
+def test_permuted_says_what_fisher_s_exact_test_says() -> None:
+    def histogram(no: int, yes: int) -> comparison.Histogram:
+        return np.array([no, yes]), np.array([0.0, yes])
+
+    random = np.random.default_rng(2)
+    for one, other, exact in (((1, 9), (11, 3), 0.002759), ((3, 5), (6, 4), 0.636776), ((0, 1), (35, 46), 1.0)):
+        p = comparison.permuted(histogram(*one), histogram(*other), random, 20_000)
+        assert p == pytest.approx(exact, abs=0.012)
+
+
 def test_measures_without_values_are_named() -> None:
     judged, not_judged = many(5, 5), facts_of(made([("p1", "isA", "c1", None)]))
     found = comparison.compare_relations(judged, not_judged, draws=10)
