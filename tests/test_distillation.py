@@ -96,6 +96,7 @@ class Scorer:
 def test_recorded_answers_become_a_graph(kb: Path, tmp_path: Path) -> None:
     said: list[str] = []
     done = distillation.distill(kb, f"replay:{recorded(tmp_path)}", say=said.append, **USED)
+    assert "10 recorded answers = 10 used + 0 not asked for" in said
     assert any("paper" in line for line in said) and done.settings.filter_mode == "paper"
     assert {name: n["answered"] for name, n in done.counts.items()} == {"features": 4, "intentions": 3, "filter": 3}
     with mindkg.KnowledgeBase.open(kb) as made:

@@ -45,6 +45,7 @@ class ReplayBackend:
                 known = self._answers.get(name)
                 if known is None or (isinstance(known, RequestError) and isinstance(outcome, Answer)):
                     self._answers[name] = outcome
+        self._known = len(self._answers)
 
     def logprobs(self) -> bool:
         """Return False where the file holds what a filter said in words."""
@@ -58,8 +59,8 @@ class ReplayBackend:
             yield request, self._answers[names[0]] if names else None
 
     def told(self) -> str:
-        """Return how many of the answers were asked for."""
-        known, used = len(self._answers), len(self._used)
+        """Return how many of the answers were asked for, also when they are forgotten."""
+        known, used = self._known, len(self._used)
         return f"{known:,} recorded answers = {used:,} used + {known - used:,} not asked for"
 
     def close(self) -> None:
