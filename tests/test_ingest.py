@@ -161,6 +161,18 @@ def test_files_put_behind_each_other_keep_their_first_lines(tmp_path: Path) -> N
     assert set(found["products"]["source"].to_pylist()) == {"amazon-2018"}
 
 
+def test_files_of_one_name_are_told_apart_in_rejects(tmp_path: Path) -> None:
+    files = [tmp_path / year / "meta.json" for year in ("2014", "2018")]
+    for number, path in enumerate(files):
+        path.parent.mkdir()
+        path.write_bytes(lines(PRODUCTS[number : number + 1]) + b"bad\n")
+    reviews = tmp_path / "2018" / "reviews.json"
+    reviews.write_bytes(lines([review("A", 0, 0)]) + b"bad\n")
+    _, found = ingest(files, [reviews], staging=tmp_path / "s")
+    records = [record for record, _ in rejects(found)]
+    assert records == ["2014/meta.json:2", "2018/meta.json:2", "reviews.json:2"]
+
+
 def test_numbers_for_ids_and_lists_in_strings(tmp_path: Path) -> None:
     books = [594451647, 594451648.0, "0594451649"]
     rows = [{"asin": books[0], "also_buy": f"['{books[2]}']"}, {"asin": books[1], "also_buy": '["0594451649"]'}]

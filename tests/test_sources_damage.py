@@ -174,6 +174,15 @@ def test_blank_lines_bom_and_no_last_line_break(tmp_path):
     assert rejects(found) == [("blank.csv:10", "bad_syntax")]
 
 
+def test_files_of_one_name_are_told_apart(tmp_path):
+    files = [tmp_path / folder / "products.csv" for folder in ("a", "b")]
+    for path in files:
+        path.parent.mkdir()
+        path.write_text("product_id,title\n,Mug\n")
+    _, found = read_all(*files, staging=tmp_path / "s")
+    assert rejects(found) == [("a/products.csv:2", "missing_field"), ("b/products.csv:2", "missing_field")]
+
+
 def test_what_a_user_can_get_wrong(tmp_path):
     (tmp_path / "other.csv").write_text("name,price\nMug,3\n")
     (tmp_path / "empty.csv").write_bytes(b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -48,6 +49,21 @@ def expand(patterns: Sequence[str | Path]) -> list[Path]:
             elif match == path:
                 raise InputError("this is a folder", record=str(path), hint=f"Name its files, as in '{path}/*.csv'")
     return sorted(found.values(), key=lambda p: (str(p), p))
+
+
+def names(files: Sequence[Path]) -> dict[Path, str]:
+    """Return what rejects call each of ``files``: its name, behind as many folders as tell it from the others.
+
+    >>> list(names([Path("2014/meta.json"), Path("2018/meta.json"), Path("2018/pairs.csv")]).values())
+    ['2014/meta.json', '2018/meta.json', 'pairs.csv']
+    """
+    parts = {file: file.absolute().parts for file in files}
+    found: dict[Path, str] = {}
+    for length in range(1, max(map(len, parts.values()), default=0) + 1):
+        ends = {file: "/".join(parts[file][-length:]) for file in files if file not in found}
+        often = Counter(ends.values())
+        found |= {file: end for file, end in ends.items() if often[end] == 1}
+    return {file: found.get(file, str(file)) for file in files}
 
 
 def chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from mindkg.schema import TABLES
 from mindkg.sources import Sourced, tables
 from mindkg.sources.blocks import Block, Rows
 from mindkg.sources.csv_rows import open_csv
-from mindkg.sources.files import CutOffError, chunks
+from mindkg.sources.files import CutOffError, chunks, names
 from mindkg.sources.formats import Format, Layout, choose, layout
 from mindkg.sources.json_rows import open_jsonl
 from mindkg.sources.parquet_rows import open_parquet
@@ -80,13 +80,13 @@ def read_files(
     opened.sort(key=lambda entry: entry[:2])
     with Staging(folder) as staging:
         reading = Reading(staging)
-        known, turn = None, 0
+        known, turn, called = None, 0, names(files)
         for its_turn, path, rows, plan in opened:
             if its_turn > 1 and its_turn != turn:
                 known = _known(staging)
             turn = its_turn
             for block in _ahead(rows.blocks(plan.wanted)):
-                take(reading, block, plan, path.name, known if turn > 1 else None)
+                take(reading, block, plan, called[path], known if turn > 1 else None)
                 if progress is not None:
                     progress(len(block) + len(block.damages))
         formats = {str(path): plan.format.name for _, path, _, plan in opened}

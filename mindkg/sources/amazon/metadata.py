@@ -77,7 +77,7 @@ def _slabs(reading: Reading, files: Sequence[Path]) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     for number, path in enumerate(files):
         for piece in pieces(path):
-            reading.reject(path.name, piece.damages)
+            reading.reject(path, piece.damages)
             lines = [(place, line) for place, line in _placed(piece, number) if line and not line.isspace()]
             reading.rows_read += len(piece.damages) + len(lines)
             if lines:
@@ -204,7 +204,7 @@ def _reject(reading: Reading, bad: pa.Table, files: Sequence[Path]) -> None:
     for place, *why in zip(places.tolist(), *(bad[n].to_pylist() for n in ("reason", "detail", "text")), strict=True):
         by_file.setdefault(place >> LINE_BITS, []).append(Damage(_line(place), *why))
     for number, damages in by_file.items():
-        reading.reject(files[number].name, damages)
+        reading.reject(files[number], damages)
 
 
 def _line(place: int) -> int:
@@ -222,5 +222,5 @@ def _reject_doubles(reading: Reading, digests: npt.NDArray[np.void], places: Pla
         for piece in pieces(files[number]):
             lines = [(place, line) for place, line in _placed(piece, number) if place in wanted]
             why = ("duplicate", "an earlier row is the same")
-            reading.reject(files[number].name, [Damage(_line(place), *why, beginning(line)) for place, line in lines])
+            reading.reject(files[number], [Damage(_line(place), *why, beginning(line)) for place, line in lines])
     return doubles

@@ -21,6 +21,7 @@ from mindkg.sources.amazon.reviews import read_reviews
 from mindkg.sources.amazon.sampling import wanted_products
 from mindkg.sources.amazon.settings import Settings
 from mindkg.sources.amazon.staged import SCHEMAS, Reading
+from mindkg.sources.files import names
 from mindkg.sources.staging import Staging
 
 REVIEWS: Final = "amazon-reviews"
@@ -43,7 +44,7 @@ def read_files(
     for path in reviews:
         check_kind(path, "reviews")
     with Staging(folder, SCHEMAS) as staging:
-        reading = Reading(staging)
+        reading = Reading(staging, names([*metadata, *reviews]))
         double, layouts = read_metadata(reading, metadata, settings.lists, progress)
         read_reviews(reading, reviews, progress)
         products, conflicts = _products(reading, double)

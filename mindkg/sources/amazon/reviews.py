@@ -65,9 +65,9 @@ def read_reviews(reading: Reading, files: Sequence[Path], progress: Callable[[in
         for found in _ahead(map(_parsed, pieces(path))):
             rows = len(found.lines) + len(found.damages)
             reading.rows_read += rows
-            reading.reject(path.name, [replace(damage, text="") for damage in found.damages])
+            reading.reject(path, [replace(damage, text="") for damage in found.damages])
             if len(found.lines):
-                _stage(reading, found, path.name)
+                _stage(reading, found, path)
             progress(rows)
 
 
@@ -80,7 +80,7 @@ def _ahead(found: Iterator[_Reviews]) -> Iterator[_Reviews]:
             yield reviews
 
 
-def _stage(reading: Reading, found: _Reviews, file: str) -> None:
+def _stage(reading: Reading, found: _Reviews, file: Path) -> None:
     products, persons = identifiers(found.product), pc.utf8_trim_whitespace(found.person)
     lacks = pc.or_(pc.equal(persons, ""), pc.or_(pc.equal(products, ""), pc.is_null(found.time)))
     late = pc.greater_equal(found.time, _SECONDS)

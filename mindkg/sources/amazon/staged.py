@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -59,14 +60,15 @@ NOTES: Final = (
 
 @dataclass(slots=True)
 class Reading:
-    """What one call of ``read_amazon`` has met so far."""
+    """What one call of ``read_amazon`` has met so far; ``called`` says what rejects call each file."""
 
     staging: Staging
+    called: Mapping[Path, str]
     rows_read: int = 0
     rows_rejected: int = 0
     notes: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(NOTES, 0)))
 
-    def reject(self, file: str, damages: list[Damage]) -> None:
+    def reject(self, file: Path, damages: list[Damage]) -> None:
         """Note refused rows of a file; an empty detail or text is none."""
         if not damages:
             return
@@ -74,7 +76,7 @@ class Reading:
         found = [
             {
                 "stage": "sources",
-                "record": f"{file}:{damage.line}",
+                "record": f"{self.called[file]}:{damage.line}",
                 "reason": damage.reason,
                 "detail": damage.detail or None,
                 "text": damage.text or None,
