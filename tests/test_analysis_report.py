@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, blocks
 from test_analysis import made
 
-from mindkg.analysis import comparison, hierarchy, plots
+from mindkg.analysis import comparison, drawing, hierarchy, pictures, plots
 from mindkg.analysis.comparison_section import comparison_section
+from mindkg.analysis.distribution import coverage
 from mindkg.analysis.facts import Facts, Tables, facts_of, read_tables
 from mindkg.analysis.figures import Figure, Listing, Section
 from mindkg.analysis.hierarchy_section import hierarchy_section
@@ -185,6 +187,35 @@ def test_the_focus_is_a_concept_of_the_kb_and_drawn(kb: KnowledgeBase, tables: T
     section = hierarchy_section(facts, tables, found, hierarchy.concept_measures(found.graph), rare)
     (figure,) = [item for item in section.items if item.name == "neighbourhood"]
     assert isinstance(figure, Figure) and rare in figure.data["neighbourhood"]["concept"].to_pylist()
+
+
+def test_a_focus_without_neighbours_in_the_graph_is_drawn_too() -> None:
+    tables = made([("p1", "isA", "c1", None)] * 3 + [("p2", "isA", "c2", None)], {"c1": ["cable"], "c2": ["toy"]})
+    facts = facts_of(tables)
+    found = hierarchy.hypernym_graph(facts, tables, limit=1, also=["toy"])
+    section = hierarchy_section(facts, tables, found, hierarchy.concept_measures(found.graph), "toy")
+    assert "the 1 most frequent (--limit) of the 2 that assertions have" in section.lines[0]
+    (figure,) = [item for item in section.items if isinstance(item, Figure) and item.name == "neighbourhood"]
+    assert figure.data["neighbourhood"]["concept"].to_pylist() == ["toy"]
+    sizes = [layer["encoding"]["size"] for layer in figure.chart.to_dict()["layer"] if "size" in layer["encoding"]]
+    assert [size["legend"]["values"] for size in sizes] == [[0, 1]]
+
+
+def test_a_line_between_concepts_of_one_column_goes_round_the_labels() -> None:
+    names = ["room", "a very long label between them", "kitchen"]
+    points = pa.table({"concept": names, "x": [0.0] * 3, "y": [0.0, 17.0, 34.0], "assertions": [3, 2, 1],
+                       "kind": ["k"] * 3})  # fmt: skip
+    way = {"narrower": "kitchen", "broader": "room", "x": 0.0, "y": 34.0, "x2": 0.0, "y2": 0.0, "count": 2}
+    lines = pa.Table.from_pylist([{**way, "kind": pictures.OTHER_WAY}], schema=pictures.LINES)
+    rules = drawing.draw_tree(points, lines, ["k"]).to_dict()["layer"][0]["data"]["values"]
+    (upright,) = [rule for rule in rules if rule["x"] == rule["x2"]]
+    assert upright["x"] > pictures.LETTER * len(names[1]) + 9
+    assert len(rules) == 3 and {rule["y"] for rule in rules if rule is not upright} == {0.0, 34.0}
+
+
+def test_one_concept_s_coverage_is_a_point() -> None:
+    curve = coverage(facts_of(made([("p1", "isA", "c1", None)], {"c1": ["cable"]})))
+    assert plots.coverage_curve(curve).to_dict()["mark"]["point"] is True
 
 
 def test_cycles_that_the_build_broke_are_listed_with_their_weakest_edges(kb: KnowledgeBase, tables: Tables) -> None:

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mindkg.analysis.pictures import LETTER, OTHER_WAY, REST, ROW, STRONGEST, labelled
 from mindkg.analysis.plots import COLOURS, Chart, altair, chart_data
 
 _MARGIN: Final = 1.2
 """Room for the labels of the outermost ring."""
+
+_FEW: Final = 6
+"""Assertions below which the legend of sizes names each number."""
 
 _SHAPES: Final = ("square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 
@@ -23,7 +27,7 @@ def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
     """
     alt = altair()
     ends = {row["concept"]: row["x"] + LETTER * len(row["concept"]) + 14 for row in points.to_pylist()}
-    rules = [_clear(row, ends) for row in lines.to_pylist()]
+    rules = [part for row in lines.to_pylist() for part in _clear(row, points, ends)]
     x = alt.Scale(domain=[min(points["x"].to_pylist()) - 12, max(ends.values()) + 10], nice=False, zero=False)
     ys = points["y"].to_pylist()
     y = alt.Scale(domain=[max(ys) + ROW, min(ys) - ROW], nice=False, zero=False)
@@ -33,7 +37,7 @@ def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
     drawn = alt.Chart(alt.Data(values=rules)).mark_rule().encode(**ends_of, x2="x2:Q", y2="y2:Q", **_ways(alt, lines))
     halo = base.mark_text(align="left", dx=9, fontSize=11, stroke="white", strokeWidth=3).encode(text="concept:N")
     text = base.mark_text(align="left", dx=9, fontSize=11).encode(text="concept:N")
-    chart = drawn + _points(alt, base, order) + halo + text
+    chart = drawn + _points(alt, base, order, pc.max(points["assertions"]).as_py()) + halo + text
     return chart.properties(**size).configure_view(stroke=None)
 
 
@@ -61,20 +65,27 @@ def draw_rings(points: pa.Table, lines: pa.Table, order: Sequence[str], *, size:
         text="concept:N", color=alt.condition(found, alt.value("#cc0000"), alt.value("black"))
     )
     moved = alt.selection_interval(bind="scales")
-    dots = _points(alt, base, order).add_params(moved, find)
+    dots = _points(alt, base, order, pc.max(points["assertions"]).as_py()).add_params(moved, find)
     return (rules + dots + halo + text).properties(width=size, height=size).configure_view(stroke=None)
 
 
-def _clear(row: dict[str, Any], ends: Mapping[str, float]) -> dict[str, Any]:
+def _clear(row: dict[str, Any], points: pa.Table, ends: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return a line that begins behind the label of its left concept and ends at the point of its right one.
 
-    Between concepts of one column it goes from label to label.
+    Between concepts of one column it is a bracket of three lines, behind the labels that stand between them.
     """
     if row["x"] == row["x2"]:
-        return {**row, "x": ends[row["narrower"]], "x2": ends[row["broader"]]}
+        low, high = sorted((row["y"], row["y2"]))
+        passed = [p["concept"] for p in points.to_pylist() if p["x"] == row["x"] and low <= p["y"] <= high]
+        far = max(ends[concept] for concept in passed) + 6
+        arms = [{**row, "x": ends[row[end]], "x2": far, "y": row[y], "y2": row[y]} for end, y in _ENDS]
+        return [*arms, {**row, "x": far, "x2": far}]
     left, right = ("", "2") if row["x"] < row["x2"] else ("2", "")
     name = row["narrower"] if left == "" else row["broader"]
-    return {**row, f"x{left}": ends[name], f"x{right}": row[f"x{right}"] - 6}
+    return [{**row, f"x{left}": ends[name], f"x{right}": row[f"x{right}"] - 6}]
+
+
+_ENDS: Final = (("narrower", "y"), ("broader", "y2"))
 
 
 def _ways(alt: Any, lines: pa.Table) -> dict[str, Any]:
@@ -89,8 +100,8 @@ def _ways(alt: Any, lines: pa.Table) -> dict[str, Any]:
     }
 
 
-def _points(alt: Any, base: Any, order: Sequence[str]) -> Any:
-    """Return points whose colour and shape tell their kind and whose size their assertions."""
+def _points(alt: Any, base: Any, order: Sequence[str], most: int) -> Any:
+    """Return points whose colour and shape tell their kind and whose size their assertions, which are ``most``."""
     own = [kind for kind in order if kind != REST]
     domain = [*own, *(kind for kind in order if kind == REST)]
     grey = len(domain) - len(own)
@@ -99,6 +110,8 @@ def _points(alt: Any, base: Any, order: Sequence[str]) -> Any:
         channel: getattr(alt, channel.title())("kind:N", title=None, scale=alt.Scale(domain=domain, range=list(found)))
         for channel, found in ranges.items()
     }
-    area = alt.Size("assertions:Q", scale=alt.Scale(type="sqrt", range=[25, 260]), title="assertions")
+    # a scale of a few assertions would have halves of them in its legend
+    legend = alt.Legend(values=list(range(most + 1))) if most < _FEW else alt.Legend()
+    area = alt.Size("assertions:Q", scale=alt.Scale(type="sqrt", range=[25, 260]), title="assertions", legend=legend)
     tips = ["concept:N", "assertions:Q", "kind:N"]
     return base.mark_point(filled=True, opacity=1).encode(size=area, tooltip=tips, **told)

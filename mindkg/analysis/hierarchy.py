@@ -50,13 +50,14 @@ class Hierarchy:
     Nodes have ``assertions`` (how many have the concept) and ``vague``, edges ``count`` and ``p``. ``broken`` are the
     edges (narrower, broader, count) that closed cycles here and were taken out, ``built`` those that
     the build left out, None where the KB does not say; ``concepts`` is how many the KB has,
-    ``frequent`` how many of those that assertions have are here (the others stand above them).
+    ``frequent`` how many of the ``used`` ones that assertions have are here (the others stand above them).
     """
 
     graph: Graph
     broken: list[tuple[str, str, int]]
     concepts: int
     frequent: int
+    used: int
     built: Cycles | None = None
 
 
@@ -85,7 +86,7 @@ def hypernym_graph(
     for row in edges.to_pylist():
         graph.add_edge(row["concept"], row["hypernym"], count=row["count"], p=row["p"])
     broken = break_cycles(graph)
-    return Hierarchy(graph, broken, tables["concepts"].num_rows, min(limit, used.num_rows), built)
+    return Hierarchy(graph, broken, tables["concepts"].num_rows, min(limit, used.num_rows), used.num_rows, built)
 
 
 def break_cycles(graph: Graph) -> list[tuple[str, str, int]]:

@@ -38,8 +38,8 @@ def hierarchy_section(
     direct = hierarchy.reduced(graph)
     section.lines += _facts_of_graph(found, direct)
     community = dict(zip(nodes["concept"].to_pylist(), nodes["community"].to_pylist(), strict=True))
-    focus = focus or _focus(direct)
-    section.items += _pictures(direct, community, focus) if graph.number_of_edges() else []
+    if focus or graph.number_of_edges():
+        section.items += _pictures(direct, community, focus or _focus(direct))
     section.items += _cycles(found)
     section.items += [_roots(graph), _levels(nodes), *_central(nodes), _communities(nodes)]
     section.items += tie_items(facts, tables)
@@ -50,9 +50,11 @@ def _facts_of_graph(found: Hierarchy, direct: Graph) -> list[str]:
     graph = found.graph
     above = len(graph) - sum(1 for _, n in graph.nodes(data="assertions") if n)
     alone = nx.number_of_isolates(graph)
+    cut = found.frequent < found.used
+    most = f"the {found.frequent:,} most frequent (--limit) of " if cut else ""
     return [
-        f"The graph has {len(graph):,} of the KB's {found.concepts:,} concepts: the {found.frequent:,} most frequent "
-        f"of assertions (--limit), and what stands above them; {above:,} are of no assertion. {alone:,} "
+        f"The graph has {len(graph):,} of the KB's {found.concepts:,} concepts: {most}the {found.used:,} that "
+        f"assertions have, and what stands above them; {above:,} are of no assertion. {alone:,} "
         "have neither hypernym nor hyponym here.",
         f"{_built(found)}; in what it left {len(found.broken):,} were found and broken here.",
         f"{graph.number_of_edges():,} hypernym edges, {direct.number_of_edges():,} of them in the transitive "
@@ -90,8 +92,8 @@ def _pictures(graph: Graph, community: dict[str, str], focus: str) -> list[Figur
     n = graph.nodes[focus]["assertions"]
     items.append(Figure(
         "neighbourhood", f"Neighbourhood of {focus!r}",
-        f"What is broader than {focus!r} ({n:,} assertions) on its left and what is narrower on its right, at most 30 "
-        "concepts on each side, those of the greatest counts first.",
+        f"What in the graph is broader than {focus!r} ({n:,} assertions) on its left and what is narrower on its "
+        "right, at most 30 concepts on each side, those of the greatest counts first.",
         drawing.draw_tree(points, lines, [k for k in pictures.SIDES if k in points["kind"].to_pylist()]),
         {"neighbourhood": points, "neighbourhood-edges": lines},
     ))  # fmt: skip

@@ -5,6 +5,7 @@ Every function takes Arrow tables of this package and returns a chart over exact
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -84,13 +85,17 @@ def _shapes(domain: Sequence[str]) -> list[str]:
 
 
 def coverage_curve(curve: pa.Table) -> Chart:
-    """Return the share of assertions that have one of the n most frequent concepts, over n."""
+    """Return the share of assertions that have one of the n most frequent concepts, over n.
+
+    Where a group has one concept only, points mark the lines, for a line of one point is none.
+    """
     alt = altair()
-    group = {"title": None, "legend": alt.Legend(orient="top", symbolSize=400)}
+    single = min(Counter(curve["group"].to_pylist()).values()) == 1
+    group = {"title": None, "legend": alt.Legend(orient="top", symbolSize=60 if single else 400)}
     domain = [name for name in (BEFORE, AFTER, ALL) if name in pc.unique(curve["group"]).to_pylist()]
     return (
         alt.Chart(chart_data(curve))
-        .mark_line(strokeWidth=2)
+        .mark_line(strokeWidth=2, point=single)
         .encode(
             x=alt.X("concepts:Q", scale=alt.Scale(type="log", nice=False), title="most frequent concepts taken",
                     axis=alt.Axis(format="~s", tickCount=6)),
