@@ -125,6 +125,48 @@ def test_a_parameter_that_is_not_given_or_cannot_be_bound_is_an_error(folder: Pa
     store.close()
 
 
+def test_no_cypher_writes_a_file_or_asks_the_network(folder: Path, tmp_path: Path) -> None:
+    load_store("ladybug", folder, tmp_path / "kb")
+    store = open_store("ladybug", tmp_path / "kb")
+    leak = tmp_path / "leak.csv"
+    for text, message in (
+        (f"COPY (MATCH (c:Concept) RETURN c.id) TO '{leak}'", "begins with COPY"),
+        (f"// c\nprofile copy (MATCH (c:Concept) RETURN c.id) TO '{leak}'", "begins with profile"),
+        (f"RETURN 1 AS x; COPY (MATCH (c:Concept) RETURN c.id) TO '{leak}'", "More than one statement"),
+        (f"EXPORT DATABASE '{leak}'", "begins with EXPORT"),
+        ("INSTALL httpfs", "begins with INSTALL"),
+        ("LOAD EXTENSION httpfs", "begins with LOAD"),
+        ("CHECKPOINT;", "begins with CHECKPOINT"),
+        ("RETURN 1 AS a, 2 AS a", "Two columns have one name"),
+        ("RETURN '\udcff' AS a", "surrogates not allowed"),
+        (";", "LadybugDB refuses"),
+    ):
+        with pytest.raises(QueryError, match=message) as error:
+            store.query(text)
+        assert "\n" not in str(error.value)
+    assert not leak.exists()
+    assert store.query("/* a */ match(p:Product) RETURN count(p) > 0 AS a; // ; b").to_pylist() == [{"a": True}]
+    assert (
+        store.query("EXPLAIN MATCH (p:Product) RETURN p.id").num_rows and not store.query("CALL threads = 1").num_rows
+    )
+    store.close()
+    assert counts(open_store("ladybug", tmp_path / "kb")) == expected_counts(folder)
+
+
+def test_numbers_that_are_none_are_text(folder: Path, tmp_path: Path) -> None:
+    load_store("oxigraph", folder, tmp_path / "kb")
+    store = open_store("oxigraph", tmp_path / "kb")
+    for value, found in (
+        ("99999999999999999999", "99999999999999999999"),
+        ("'x'^^xsd:integer", "x"),
+        ("'-3'^^xsd:negativeInteger", -3),
+        ("'7'^^xsd:unsignedByte", 7),
+        ("'x'^^xsd:double", "x"),
+    ):
+        assert store.query(f"SELECT ({value} AS ?x) {{}}").to_pylist() == [{"x": found}]
+    store.close()
+
+
 def test_a_store_that_is_half_there_does_not_open(engine: str, folder: Path, tmp_path: Path) -> None:
     load_store(engine, folder, tmp_path / "kb")
     for file in (tmp_path / "kb").iterdir():

@@ -23,7 +23,13 @@ _POOL: Final = 2 << 30
 """Buffer pool in bytes: LadybugDB's own default is 80 % of the machine's memory."""
 
 _UNREAD: Final = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`[^`]*`|//[^\n]*|/\*.*?\*/""", re.DOTALL)
-"""Strings, quoted names and comments of Cypher: a dollar sign in them is no parameter."""
+"""Strings, quoted names and comments of Cypher: a dollar sign or a semicolon in them means nothing."""
+
+_BEGINNINGS: Final = ("MATCH", "OPTIONAL MATCH", "UNWIND", "WITH", "RETURN", "CALL", "LOAD FROM", "LOAD WITH")
+_WORDS: Final = "|".join(_BEGINNINGS).replace(" ", r"\s+")
+_READS: Final = re.compile(rf"\s*(?:(?:EXPLAIN|PROFILE|LOGICAL)\b\s*)*(?:(?:{_WORDS})\b|$)", re.IGNORECASE)
+"""How queries begin. A database that is opened read-only still takes COPY … TO and EXPORT DATABASE, which write files,
+INSTALL, which asks the network, and CHECKPOINT, after which it does not open again."""
 
 
 class LadybugStore:
@@ -80,14 +86,23 @@ class LadybugStore:
         if self._database is None:
             raise QueryError("The store is closed")
         given = dict(parameters or {})
-        missing = [name for name in _parameters(text) if name not in given]
+        plain = _UNREAD.sub(" ", text)
+        _check_reading(plain)
+        # LadybugDB takes a missing one for null
+        missing = [name for name in dict.fromkeys(re.findall(r"\$(\w+)", plain)) if name not in given]
         if missing:
             raise QueryError(f"The query needs {' '.join(f'-p {name}=…' for name in missing)}")
         connection = ladybug.Connection(self._database)
         try:
+            text.encode()  # LadybugDB says nothing clear of a lone surrogate
             result = connection.execute(text, given)
             if isinstance(result, list):
                 raise QueryError("More than one statement", hint="Give one statement without a semicolon inside")
+            names = result.get_column_names()
+            if not names:  # a setting, such as CALL threads = 1
+                return pa.table({})
+            if len(set(names)) < len(names):
+                raise QueryError(f"Two columns have one name: {', '.join(names)}", hint="Name them with AS")
             return _whole_numbers(result.get_as_arrow())
         except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:  # of values it cannot bind too
             raise QueryError(f"LadybugDB refuses the query: {one_line(error)}") from error
@@ -117,9 +132,14 @@ def _copy(table: str, file: Path) -> str:
     return re.sub(r"\bTABLE\b", table, template).replace("FILE", str(file))
 
 
-def _parameters(text: str) -> list[str]:
-    """Return the names of the parameters of a Cypher query, each once; LadybugDB takes a missing one for null."""
-    return list(dict.fromkeys(re.findall(r"\$(\w+)", _UNREAD.sub(" ", text))))
+def _check_reading(plain: str) -> None:
+    """Raise QueryError unless a Cypher text, ``_UNREAD`` taken out, is one statement that only reads."""
+    plain = plain.rstrip().removesuffix(";")
+    if ";" in plain:
+        raise QueryError("More than one statement", hint="Give one statement without a semicolon inside")
+    if not _READS.match(plain):
+        hint = f"Queries begin with {', '.join(_BEGINNINGS)}"
+        raise QueryError(f"No query that only reads begins with {plain.split()[0]}", hint=hint)
 
 
 def _without_comments(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -26,7 +27,9 @@ HELD: Final = f"{GRAPH}/held"
 
 _IDENTIFIER: Final = "http://purl.org/dc/terms/identifier"
 _XSD: Final = "http://www.w3.org/2001/XMLSchema#"
-_INTEGERS: Final = {_XSD + name for name in ("integer", "int", "long", "nonNegativeInteger", "positiveInteger")}
+_SIZES: Final = ("long", "int", "short", "byte", "unsignedLong", "unsignedInt", "unsignedShort", "unsignedByte")
+_SIGNS: Final = ("nonNegativeInteger", "positiveInteger", "nonPositiveInteger", "negativeInteger")
+_INTEGERS: Final = {_XSD + name for name in ("integer", *_SIZES, *_SIGNS)}
 _FLOATS: Final = {_XSD + name for name in ("double", "float", "decimal")}
 
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
@@ -141,10 +144,11 @@ def _columns(rows: list[tuple[Any, ...]], names: list[str]) -> pa.Table:
 def _column(terms: tuple[Any, ...]) -> pa.Array:
     """Return ``terms`` as integers, floats or truth values where all of them are, else as text; unbound is null."""
     types = {_datatype(term) for term in terms if term is not None}
-    if types and types <= _INTEGERS:
-        return pa.array([None if term is None else int(term.value) for term in terms], pa.int64())
-    if types and types <= _INTEGERS | _FLOATS:
-        return pa.array([None if term is None else _float(term.value) for term in terms], pa.float64())
+    with suppress(ValueError, OverflowError):  # "x"^^xsd:integer, or one of more than 64 bits: as it is written
+        if types and types <= _INTEGERS:
+            return pa.array([None if term is None else int(term.value) for term in terms], pa.int64())
+        if types and types <= _INTEGERS | _FLOATS:
+            return pa.array([None if term is None else _float(term.value) for term in terms], pa.float64())
     if types == {_XSD + "boolean"}:
         return pa.array([None if term is None else term.value in ("true", "1") for term in terms], pa.bool_())
     return pa.array([None if term is None else getattr(term, "value", str(term)) for term in terms], pa.string())
