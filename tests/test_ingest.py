@@ -149,6 +149,31 @@ def test_line_ends_byte_order_mark_and_a_last_line_without_end(tmp_path: Path) -
     assert (sourced.rows_read, sourced.rows_rejected, len(found["products"]), len(found["cobuys"])) == (10, 0, 8, 1)
 
 
+RATINGS = {
+    "2014": "{person},{product},5.0,{time}",
+    "2018": "{product},{person},5.0,{time}",
+    "2023": "{person},{product},5.0,{time}000,",
+    "in quotes": '"{person}","{product}","5","{time}"',
+}
+
+
+@pytest.mark.parametrize("year", RATINGS)
+def test_ratings_alone_say_what_reviews_say(year: str, tmp_path: Path) -> None:
+    told = [(person, n, day) for person in ("A1B2C3D4E5F6G7", "A7G6F5E4D3C2B1") for n, day in ((0, 0), (1, 3), (2, 9))]
+    expected = pairs(tmp_path / "json", [review(*one) for one in told])
+    rows = [RATINGS[year].format(person=p, product=asin(n), time=START + day * DAY) for p, n, day in told]
+    if year == "2023":
+        rows.insert(0, "user_id,parent_asin,rating,timestamp,history")
+    bad = [RATINGS[year].format(person="A1B2C3D4E5F6G7", product=asin(0), time="soon"), "A1B2C3D4E5F6G7,5.0", "caf\xe9"]
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_bytes("\r\n".join(rows + bad).encode("latin-1"))
+    sourced, found = ingest([write(tmp_path / "meta.json", PRODUCTS)], [ratings], staging=tmp_path / "s")
+    assert {(int(a[1:]), int(b[1:])): n for (a, b), n in support(found).items()} == expected == {(0, 1): 2, (1, 2): 2}
+    assert [reason for _, reason in rejects(found)] == ["bad_number", "bad_syntax", "bad_encoding"]
+    assert sourced.rows_read == len(PRODUCTS) + len(told) + len(bad)
+    assert not any(found["rejects"]["text"].to_pylist())
+
+
 def test_files_put_behind_each_other_keep_their_first_lines(tmp_path: Path) -> None:
     mark, metadata = b"\xef\xbb\xbf", tmp_path / "meta.json.gz"
     metadata.write_bytes(

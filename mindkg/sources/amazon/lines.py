@@ -122,7 +122,7 @@ def check_kind(path: Path, kind: Literal["metadata", "reviews"]) -> None:
     if not objects:
         if any(piece.damages for piece in islice(pieces(path), 1)):
             return
-        hint = "Amazon's files have one object on each line, as JSON or as a Python literal"
+        hint = "Amazon's files have one object on each line, as JSON or as a Python literal; ratings alone have commas"
         raise InputError("none of the first lines is an object", record=str(path), hint=hint)
     found = "reviews" if any("reviewerID" in value or "user_id" in value for value in objects) else "metadata"
     if found != kind:

@@ -17,6 +17,7 @@ from mindkg.sources import Sourced, tables
 from mindkg.sources.amazon.cobuys import Universe, count_cobuys, is_entry
 from mindkg.sources.amazon.lines import check_kind
 from mindkg.sources.amazon.metadata import read_metadata
+from mindkg.sources.amazon.ratings import columns_of
 from mindkg.sources.amazon.reviews import read_reviews
 from mindkg.sources.amazon.sampling import wanted_products
 from mindkg.sources.amazon.settings import Settings
@@ -41,12 +42,14 @@ def read_files(
     """Read files as :func:`mindkg.sources.amazon.read_amazon` says."""
     for path in metadata:
         check_kind(path, "metadata")
-    for path in reviews:
-        check_kind(path, "reviews")
+    ratings = {path: columns_of(path) for path in reviews}
+    for path, columns in ratings.items():
+        if columns is None:
+            check_kind(path, "reviews")
     with Staging(folder, SCHEMAS) as staging:
         reading = Reading(staging, names([*metadata, *reviews]))
         double, layouts = read_metadata(reading, metadata, settings.lists, progress)
-        read_reviews(reading, reviews, progress)
+        read_reviews(reading, ratings, progress)
         products, conflicts = _products(reading, double)
         universe = _universe(reading, products, settings)
         named = count_cobuys(reading, settings, universe, double)

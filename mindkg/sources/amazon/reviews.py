@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from pyarrow import json as arrow_json
 from mindkg.engine import daft
 from mindkg.sources.amazon.fields import identifier
 from mindkg.sources.amazon.lines import LONGEST, Piece, parse_line, pieces
+from mindkg.sources.amazon.ratings import Columns
 from mindkg.sources.amazon.staged import Reading, identifiers
 from mindkg.sources.blocks import Damage
 
@@ -48,6 +50,10 @@ _BAD: Final = -1
 """Stands for a time that is no number."""
 
 
+_Said = tuple[str, str, int | None]
+"""Person, product and time."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Reviews:
     """Reviews of one piece: person, product and time as they stand there, and the line of each, shape (rows,)."""
@@ -59,10 +65,14 @@ class _Reviews:
     damages: Sequence[Damage]
 
 
-def read_reviews(reading: Reading, files: Sequence[Path], progress: Callable[[int], None]) -> None:
-    """Stage person, product and day of each review of ``files``, and the rejects, without what is written there."""
-    for path in files:
-        for found in _ahead(map(_parsed, pieces(path))):
+def read_reviews(reading: Reading, files: Mapping[Path, Columns | None], progress: Callable[[int], None]) -> None:
+    """Stage person, product and day of each review of ``files``, and the rejects, without what is written there.
+
+    A file of ratings alone comes with its columns.
+    """
+    for path, columns in files.items():
+        parsed = _parsed if columns is None else partial(_rated, columns)
+        for found in _ahead(map(parsed, pieces(path))):
             rows = len(found.lines) + len(found.damages)
             reading.rows_read += rows
             reading.reject(path, [replace(damage, text="") for damage in found.damages])
@@ -165,23 +175,43 @@ def _utf8(data: bytes) -> bool:
 
 def _careful(piece: Piece) -> _Reviews:
     """Return the reviews of a piece, and its damages by line."""
+    return _each(piece, _said)
+
+
+def _rated(columns: Columns, piece: Piece) -> _Reviews:
+    """Return the ratings of a piece, and its damages by line."""
+
+    def said(line: bytes) -> _Said | tuple[str, str]:
+        told = columns.said(line)
+        return told if len(told) == 2 else (*told[:2], _time(told[2]))
+
+    return _each(piece, said, header=int(columns.named))
+
+
+def _said(line: bytes) -> _Said | tuple[str, str]:
+    """Return who reviewed which product when, or the damage as (reason, detail)."""
+    value = parse_line(line)
+    if isinstance(value, tuple):
+        return value
+    person = _account(value.get("user_id")) or _account(value.get("reviewerID"))
+    product = identifier(value.get("parent_asin")) or identifier(value.get("asin"))
+    time = _time(value.get("timestamp"))
+    time = _time(value.get("unixReviewTime")) if time is None else time
+    return (person, product, time) if _is_unicode(person + product) else ("bad_encoding", "half of a surrogate pair")
+
+
+def _each(piece: Piece, said: Callable[[bytes], _Said | tuple[str, str]], header: int = 0) -> _Reviews:
+    """Return what each line of a piece behind the ``header`` says, and its damages by line."""
     rows: list[tuple[str, str, int | None, int]] = []
     damages = list(piece.damages)
     for number, line in enumerate(piece.data.split(b"\n"), piece.first):
-        if not line or line.isspace():
+        if not line or line.isspace() or number <= header:
             continue
-        value = parse_line(line)
-        if isinstance(value, tuple):
+        value = said(line)
+        if len(value) == 2:
             damages.append(Damage(number, *value, ""))
-            continue
-        person = _account(value.get("user_id")) or _account(value.get("reviewerID"))
-        product = identifier(value.get("parent_asin")) or identifier(value.get("asin"))
-        time = _time(value.get("timestamp"))
-        time = _time(value.get("unixReviewTime")) if time is None else time
-        if _is_unicode(person + product):
-            rows.append((person, product, time, number))
         else:
-            damages.append(Damage(number, "bad_encoding", "half of a surrogate pair", ""))
+            rows.append((*value, number))
     persons, products, times, lines = zip(*rows, strict=True) if rows else ((), (), (), ())
     return _Reviews(
         pa.array(persons, pa.string()),
