@@ -163,6 +163,13 @@ def test_last_word_of_a_name_is_not_linked_alone_unless_it_is_a_thing(tmp_path: 
     assert best("they both are made for young women", own) == [("women", "adult"), ("women", "lady")]
 
 
+def test_letters_and_names_of_products_say_nothing() -> None:
+    text = "PersonX bought a product of Item A and a product of Item B because they both are a type of cable."
+    assert {surface for surface, _ in best(text, open_isa())} == {"cable"}
+    assert best("they like product b", open_isa()) == []
+    assert best("they are full of vitamin c", open_isa()) != []
+
+
 def test_shipped_table_speaks_where_the_other_has_weak_concepts_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -272,8 +272,8 @@ _KEPT: Final = LONGEST + 2
 def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> Iterator[tuple[int, int, str, str]]:
     """Yield (first, behind last, as written, with its last word in the singular) of the parts to look up, best first.
 
-    Longest first, always up to the head; a head that is a stop word counts only inside a longer phrase; then, for a
-    head that the table lacks, the same for the nouns in front of it.
+    Longest first, always up to the head; a head that is a stop word or a letter counts only inside a longer phrase;
+    then, for a head that the table lacks, the same for the nouns in front of it.
 
     >>> [form for *_, form in candidates(["usb", "extension", "cables"], "nnn", lambda word: word.rstrip("s"))]
     ['usb extension cable', 'extension cable', 'cable', 'usb extension', 'extension', 'usb']
@@ -282,7 +282,7 @@ def candidates(words: Sequence[str], tags: str, lemma: Callable[[str], str]) -> 
         if tags[end - 1] not in ("n", NAME) and not (tags[end - 1] == "g" and end < len(words)):
             continue
         head = lemma(words[end - 1])
-        stop = head in stops("head") or words[end - 1] in stops("head") or head in stops("end")
+        stop = head in stops("head") or words[end - 1] in stops("head") or head in stops("end") or len(head) == 1
         for first in range(max(0, end - LONGEST), end):
             if tags[first] in "o#" or words[first] in stops("modifier") or (stop and first == end - 1):
                 continue
