@@ -400,6 +400,18 @@ def test_several_models_are_listed() -> None:
         OpenAIBackend(server.address)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks://127.0.0.1:9"), ("HTTP_PROXY", "http://host:port"), ("SSL_CERT_FILE", "/no")],
+)
+def test_an_environment_without_a_way_out_is_said(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    openai_client._certificates.cache_clear()
+    monkeypatch.setenv(name, value)
+    for model in (None, "m"):
+        with pytest.raises(InputError, match=name):
+            OpenAIBackend("http://127.0.0.1:1/v1", model).logprobs()
+
+
 def test_an_address_without_v1_is_told_from_a_server_without_a_list(server: LvlmServer) -> None:
     with pytest.raises(MindKGError, match=r"lists no models.*\(404\): Not Found.*mostly ends in /v1"):
         OpenAIBackend(server.address.removesuffix("/v1"))

@@ -226,12 +226,17 @@ class ChatClient:
 
     def _connect(self) -> httpx.AsyncClient:
         key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        http = httpx.AsyncClient(
-            headers={"Content-Type": "application/json", **key},
-            timeout=httpx.Timeout(None, connect=_CONNECT),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_IDLE),
-            verify=_certificates(),
-        )
+        try:
+            http = httpx.AsyncClient(
+                headers={"Content-Type": "application/json", **key},
+                timeout=httpx.Timeout(None, connect=_CONNECT),
+                limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_IDLE),
+                verify=_certificates(),
+            )
+        except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+            hint = "Look at ALL_PROXY, HTTP_PROXY and HTTPS_PROXY, which NO_PROXY='*' switches off, and SSL_CERT_FILE"
+            message = f"the environment lets no connection be made: {one_line(str(error))}"
+            raise InputError(message, record=self.address, hint=hint) from error
         self._all.append(http)
         return http
 
