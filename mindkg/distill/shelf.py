@@ -17,6 +17,7 @@ from mindkg.distill.settings import Pass, Settings
 from mindkg.errors import StorageError
 
 _SQL: Final = Path(__file__).parent / "sql"
+_THOUGHT: Final = r"(?i)</?(?:think|reasoning)"
 _THOUGHTS: Final = r"(?is)<(?:think|thinking|reasoning)>.*?(?:</(?:think|thinking|reasoning)>|\z)"
 _END_OF_THOUGHTS: Final = r"(?is)\A.*?</(?:think|thinking|reasoning)>"
 """What is left of thoughts whose first tag stood in the prompt."""
@@ -165,6 +166,8 @@ def _told(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
 
 def _without_thoughts(answers: pa.Array) -> pa.Array:
     """Return what a model said behind its thoughts; where it never came to an end with them, that is nothing."""
+    if not pc.any(pc.match_substring_regex(answers, _THOUGHT)).as_py():
+        return answers
     return pc.replace_substring_regex(pc.replace_substring_regex(answers, _THOUGHTS, ""), _END_OF_THOUGHTS, "")
 
 
