@@ -15,7 +15,7 @@ from tiny_llava import make_llava, overfit
 from mindkg.distill.backends import open_backend
 from mindkg.distill.backends.local import LocalBackend, batches
 from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
-from mindkg.errors import InputError
+from mindkg.errors import InputError, MindKGError
 
 SURE = Sampling(temperature=0, max_tokens=24)
 
@@ -138,6 +138,40 @@ def test_a_broken_picture_costs_its_own_request(
     broken.write_bytes(b"no picture")
     told = {r.key: o for r, o in backend.answers([request("1", Picture("0", broken)), request("2", pictures["red"])])}
     assert isinstance(told["11"], RequestError) and isinstance(told["21"], Answer)
+
+
+def test_what_the_model_fails_at_costs_its_own_request(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate, process = backend._net.generate, backend._processor.apply_chat_template
+
+    def failing(**inputs: Any) -> Any:
+        if any("too long" in backend._processor.tokenizer.decode(one) for one in inputs["input_ids"]):
+            raise IndexError("index out of range")
+        return generate(**inputs)
+
+    def picky(messages: Any, **options: Any) -> Any:
+        if "thin" in str(messages):
+            raise ValueError("aspect ratio of 768")
+        return process(messages, **options)
+
+    monkeypatch.setattr(backend._net, "generate", failing)
+    monkeypatch.setattr(backend._processor, "apply_chat_template", picky)
+    told = {r.prompt.text: o for r, o in backend.answers(map(request, ("one", "too long", "two", "thin")))}
+    assert isinstance(told["one"], Answer) and isinstance(told["two"], Answer)
+    for text, words in (("too long", "index out of range"), ("thin", "aspect ratio of 768")):
+        assert isinstance(error := told[text], RequestError) and words in str(error) and error.status == 422
+
+
+def test_a_batch_without_memory_ends_the_run_with_what_to_do(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(**inputs: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(backend._net, "generate", full)
+    with pytest.raises(MindKGError, match="--batch-tokens"):
+        list(backend.answers([request("one"), request("two")]))
 
 
 def test_batches_keep_to_their_tokens(backend: LocalBackend) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.distill.backends.base import Outcome
+from mindkg.distill.backends.openai_chat import one_line
 from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError, MindKGError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _WINDOW: Final = 512
+_REFUSED: Final = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class LocalBackend:
                 ready.append(self._ready(request))
             except MindKGError as error:
                 refused.append((request, RequestError(str(error))))
+            except Exception as error:  # processors raise nearly anything at what they were not made for
+                refused.append((request, _refusal(error)))
         return (ready, refused) if ready or refused else None
 
     def _ready(self, request: Request) -> _Ready:
@@ -114,6 +118,21 @@ class LocalBackend:
         return _Ready(request, text, picture, int(inputs["input_ids"].shape[1]))
 
     def _answer(self, batch: Sequence[_Ready]) -> Iterator[tuple[Request, Outcome]]:
+        """Yield the outcomes of a batch; where the model fails at it, each request is tried alone."""
+        import torch
+
+        try:
+            yield from self._generated(batch)
+        except torch.OutOfMemoryError as error:
+            hint = "Take fewer --batch-tokens, or a smaller --dtype: what was answered is kept"
+            raise MindKGError("the model finds no memory for a batch", record=self.model, hint=hint) from error
+        except Exception as error:
+            if len(batch) == 1:
+                yield batch[0].request, _refusal(error)
+            for one in batch if len(batch) > 1 else ():
+                yield from self._answer([one])
+
+    def _generated(self, batch: Sequence[_Ready]) -> list[tuple[Request, Outcome]]:
         import torch
 
         sampling = batch[0].request.sampling
@@ -126,8 +145,8 @@ class LocalBackend:
             made = self._net.generate(**inputs, **self._how(sampling))
         answers = made.sequences[:, inputs["input_ids"].shape[1] :].cpu()
         first = self._first(made.scores[0], sampling.logprobs) if sampling.logprobs else [None] * len(batch)
-        for one, tokens, alternatives in zip(batch, answers, first, strict=True):
-            yield one.request, self._told(one, tokens, alternatives)
+        told = zip(batch, answers, first, strict=True)
+        return [(one.request, self._told(one, tokens, alternatives)) for one, tokens, alternatives in told]
 
     def _how(self, sampling: Sampling) -> dict[str, Any]:
         """Return the options of ``generate``: ours alone, whatever the model's own generation config says."""
@@ -162,6 +181,12 @@ class LocalBackend:
         text = self._processor.tokenizer.decode(said[:stop], skip_special_tokens=True)
         length = len(said) if stop is None else stop + 1
         return Answer(text, "length" if stop is None else "stop", one.tokens, length, first)
+
+
+def _refusal(error: Exception) -> RequestError:
+    """Return what concerns one request alone, with the status that a server would have: it would fail again."""
+    said = one_line(str(error)) or type(error).__name__
+    return RequestError(f"the model cannot answer it: {said}", status=_REFUSED)
 
 
 def batches(ready: Sequence[_Ready], tokens: int) -> Iterator[list[_Ready]]:
