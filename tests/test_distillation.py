@@ -211,6 +211,15 @@ def test_an_answer_counts_before_an_error_whatever_their_order(tmp_path: Path) -
     assert all(isinstance(told[key,], RequestError) and told[key,].status is None for key in "bc")
 
 
+def test_packed_answers_are_read_and_cut_off_ones_said(tmp_path: Path) -> None:
+    plain, packed = recorded(tmp_path), tmp_path / "answers.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert ReplayBackend(packed)._answers == ReplayBackend(plain)._answers
+    packed.write_bytes(packed.read_bytes()[:-40])
+    with pytest.raises(InputError, match="cut off or damaged"):
+        ReplayBackend(packed)
+
+
 def test_what_a_record_tells_of_the_wrong_type_does_not_break_the_ledger(kb: Path, tmp_path: Path) -> None:
     answers = recorded(tmp_path)
     answers.write_text(answers.read_text().replace('"text":', '"finish_reason": 1, "text":'))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from mindkg.distill.backends.base import Outcome
 from mindkg.distill.requests import Answer, Request, RequestError
@@ -22,7 +26,7 @@ _Name = tuple[str, ...]
 
 
 class ReplayBackend:
-    """Answers from a file of records, JSON Lines or Parquet (``.parquet``).
+    """Answers from a file of records, JSON Lines (plain or ``.gz``) or Parquet (``.parquet``).
 
     A record answers the request with its ``key``, or the features of ``product_id``, or the intention of a pair
     (``product_a`` and ``product_b``, or ``cobuy_id``) and a ``relation``; ``verdict`` is what the filter said of that
@@ -173,8 +177,20 @@ def _parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise InputError("this Parquet file is damaged", record=str(file), hint="Make or copy it again") from error
 
 
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    """Give the text of a file, packed by gzip or not."""
+    with file.open("rb") as raw:
+        packed = raw.peek(2).startswith(b"\x1f\x8b")
+        with io.TextIOWrapper(gzip.open(raw) if packed else raw, "utf-8-sig", "surrogateescape") as text:
+            try:
+                yield text
+            except (EOFError, OSError, zlib.error) as error:
+                raise InputError("this file is cut off or damaged", record=str(file), hint="Copy it again") from error
+
+
 def _lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with file.open(encoding="utf-8-sig", errors="surrogateescape") as opened:
+    with _opened(file) as opened:
         for number, line in enumerate(opened, start=1):
             if not line.strip():
                 continue
