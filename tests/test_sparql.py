@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -267,12 +267,19 @@ def test_mistakes_are_one_line(sparql_server: str, folder: Path) -> None:
         ("http://", "No address of a SPARQL endpoint"),
         (f"{root}/nothing", "Nothing there takes SPARQL queries"),
         (sparql_server.replace("http://", "http://me:secret@"), "no user and no password in it"),
+        ("http://127.0.0.1:x/kb", "No address of a SPARQL endpoint"),
+        ("http://[::1/kb", "No address of a SPARQL endpoint"),
+        ("ftp://me:secret@127.0.0.1/kb", "No address of a SPARQL endpoint"),
     ):
         with pytest.raises(StoreError, match=message) as error:
             load_sparql(folder, address)
         assert "\n" not in str(error.value) and "secret" not in str(error.value)
     with pytest.raises(StoreError, match="no IRI of a graph"):
         load_sparql(folder, sparql_server, graph="x> } ; DROP ALL #")
+    for graph in ("http://[x", "http://x/\udcff"):  # the first is one only for the server to refuse
+        with pytest.raises(StoreError, match=r"does not answer about the graph|no IRI of a graph|Bad URI") as error:
+            load_sparql(folder, sparql_server, graph=graph)
+        assert "\n" not in str(error.value)
     with pytest.raises(StoreError, match="takes no user"):
         open_remote(sparql_server, user="me")
 
@@ -357,6 +364,124 @@ def test_a_token_is_sent_gzip_is_left_out_and_a_busy_server_asked_again(monkeypa
             assert seen[-2:] == ["/kb/update gzip", "/kb/update plain"]
         finally:
             server.shutdown()
+
+
+class _Odd(http.server.BaseHTTPRequestHandler):
+    """A server in front of another: ``fault`` says of a request what it does instead of passing it on, or nothing."""
+
+    behind: str
+    fault: Callable[[str, bytes, bool], tuple[int, str, bytes] | None]
+
+    def do_POST(self) -> None:
+        body, packed = self.rfile.read(int(self.headers["Content-Length"])), "Content-Encoding" in self.headers
+        answer = type(self).fault(self.path, body, packed)
+        if answer is None:
+            headers = {name: self.headers[name] for name in ("Content-Type", "Accept") if name in self.headers}
+            headers |= {"Content-Encoding": "gzip"} if packed else {}
+            given = httpx.post(self.behind + self.path, content=body, headers=headers, trust_env=False)
+            answer = given.status_code, given.headers.get("content-type", "text/plain"), given.content
+        status, media, content = answer
+        self.send_response(status)
+        self.send_header("Content-Type", media)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def odd(oxigraph_server: str) -> Iterator[Callable[..., str]]:
+    """Gives the address of an Oxigraph server whose answers a function changes; without a Graph Store Protocol."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def begin(fault: Callable[[str, bytes, bool], tuple[int, str, bytes] | None]) -> str:
+        handler = type("Handler", (_Odd,), {"behind": oxigraph_server, "fault": staticmethod(fault)})
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_address[1]}"
+
+    yield begin
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+JSON = "application/sparql-results+json"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((200, "text/html", b"<html>Log in</html>"), "its answer is text/html"),
+        ((200, JSON, b'{"head": {"vars": ["a"'), "Parser error"),
+        ((400, "text/plain", b"no default-graph-uri here\nplease"), "no default-graph-uri here please"),
+    ],
+)
+def test_an_answer_that_is_none_is_one_line(
+    odd: Callable[..., str], folder: Path, graph_name: str, answer: tuple[int, str, bytes], message: str
+) -> None:
+    address = odd(lambda path, body, packed: answer if b"default-graph-uri" in body else None)
+    for work in (
+        lambda: load_sparql(folder, address, graph=graph_name),
+        lambda: open_remote(address, graph=graph_name),
+    ):
+        with pytest.raises(StoreError, match=f"about the graph {graph_name}: .*{message}") as error:
+            work()
+        assert "\n" not in str(error.value)
+
+
+def test_a_server_that_takes_packed_bodies_for_broken_ones_gets_others(
+    odd: Callable[..., str], folder: Path, graph_name: str
+) -> None:
+    packed_ones = list[str]()
+
+    def fault(path: str, body: bytes, packed: bool) -> tuple[int, str, bytes] | None:
+        packed_ones.extend([path] * packed)
+        return (400, "text/plain", b"Parse error") if packed else None
+
+    assert load_sparql(folder, odd(fault), graph=graph_name) == expected_counts(folder)
+    assert packed_ones == ["/update"]  # asked once, with nothing in it
+
+
+def test_a_server_that_is_away_while_the_counts_are_checked_is_waited_for(
+    odd: Callable[..., str], folder: Path, graph_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparql_http, "_PAUSES", (0.0,) * 3)
+    away, lines = [2, 2], list[str]()
+
+    def fault(path: str, body: bytes, packed: bool) -> tuple[int, str, bytes] | None:
+        which = b"COUNT" in body
+        if path != "/query" or body == b"query=ASK+%7B%7D" or not away[which]:
+            return None
+        away[which] -= 1
+        return 503, "text/plain", b"starting"
+
+    assert load_sparql(folder, odd(fault), graph=graph_name, progress=lines.append) == expected_counts(folder)
+    assert sum("starting" in line and "trying again" in line for line in lines) == 4
+
+
+def test_a_graph_of_others_beside_ours_is_left_alone(
+    sparql_server: str, graph_name: str, folder: Path, newer: Path
+) -> None:
+    endpoint, beside = sparql_http.Endpoint.writing(sparql_server), f"{graph_name}/loading"
+    endpoint.add(b"<https://example.org/s> <https://example.org/p> <https://example.org/o> .\n", beside)
+    for _ in range(2):
+        load_sparql(folder, sparql_server, graph=graph_name)
+    with pytest.raises(StoreError, match=f"The graph {beside} holds what mindkg did not write"):
+        load_sparql(newer, sparql_server, graph=graph_name)
+    assert open_remote(sparql_server, graph=beside).query("SELECT * { ?s ?p ?o }").num_rows == 1
+
+
+def test_a_token_that_cannot_be_sent_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for token in ("s3cret\nline", "s3crét"):
+        monkeypatch.setenv("SPARQL_TOKEN", token)
+        with pytest.raises(StoreError, match="SPARQL_TOKEN is no token") as error:
+            open_remote("http://127.0.0.1:9/kb")
+        assert "s3cr" not in str(error.value)
+    monkeypatch.setenv("SPARQL_TOKEN", "s3cret\n")  # as a file gives it
+    assert sparql_http._token() == {"Authorization": "Bearer s3cret"}
 
 
 def test_addresses_of_known_servers_are_found() -> None:

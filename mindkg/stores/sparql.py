@@ -32,7 +32,7 @@ _PART: Final = 8 << 20
 _EVERY: Final = 5.0
 """Seconds between two lines of progress."""
 
-_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]+")
+_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]+")
 
 
 class SparqlStore:
@@ -84,7 +84,9 @@ class SparqlStore:
         except (ValueError, SyntaxError) as error:
             raise QueryError(f"The endpoint refuses the query: {one_line(error)}") from error
         except StoreError as error:
-            raise QueryError(str(error)) from error
+            refused = QueryError(str(error))
+            refused.retryable = error.retryable
+            raise refused from error
 
     def holds(self, folder: Path) -> bool | None:
         """Return whether the graph folder ``folder`` was loaded into it; None where another program loaded it."""
@@ -139,21 +141,17 @@ class _Load:
 
     def run(self) -> None:
         """Load what lacks, check it, and give it the name of the target."""
-        now = _state(self.server, self.target, self.target)
+        now = self._state(self.target)
         beside = _subject(self.target) + _BESIDE
         if now.identity == self.identity and not now.parts:
             if counts(SparqlStore(self.server, self.target)) == expected_counts(self.folder):
                 self.report(f"{self.server.address} holds this graph already")
-                self._clear(beside)
+                if self._state(beside).identity is not None:
+                    self._clear(beside)
                 return
             self.report(f"{self.target} was changed since it was loaded; loading it anew")
             self._clear(self.target)
             now = _State(None, frozenset())
-        elif now.identity is None and _ask(self.server, "ASK { ?s ?p ?o }", self.target):
-            hint = "Give another one with --graph, or empty it first"
-            raise StoreError(
-                f"The graph {self.target} holds what mindkg did not write", record=self.server.address, hint=hint
-            )
         if now.identity is not None and not now.parts:
             self.place = beside
         self._check(self._parts())
@@ -163,7 +161,11 @@ class _Load:
 
     def _parts(self) -> int:
         """Add the parts that are not there yet and return how many triples all of them are."""
-        done = _state(self.server, self.place, self.target)
+        done = self._state(self.place)
+        if done.identity is None and _ask(self.server, "ASK { ?s ?p ?o }", self.place):
+            hint = "Give another one with --graph, or empty it first"
+            message = f"The graph {self.place} holds what mindkg did not write"
+            raise StoreError(message, record=self.server.address, hint=hint)
         if done.identity not in (None, self.identity):
             self._clear(self.place)
             done = _State(None, frozenset())
@@ -181,6 +183,9 @@ class _Load:
         self.report(f"{triples:,} triples in {number} parts; checking the counts")
         return triples
 
+    def _state(self, place: str) -> _State:
+        return self.server.persist(partial(_state, self.server, place, self.target), self.report)
+
     def _mark(self, number: int) -> bytes:
         """Return the triples that say of a place whose it is and that it has this part: they go in with the part."""
         text = (data_folder("loaders") / "sparql" / "mark.nt").read_text("utf-8")
@@ -194,9 +199,11 @@ class _Load:
         """Raise StoreError unless the place holds what the tables say; it is emptied then, to be loaded anew."""
         store = SparqlStore(self.server, self.place)
         number = _statement("triples.rq", target=self.target)
+        found = self.server.persist(partial(counts, store), self.report)
+        rows = self.server.persist(partial(store.query, number), self.report)
         try:
-            check_counts("The endpoint", expected_counts(self.folder), counts(store))
-            check_counts("The endpoint", {"triples": triples}, {"triples": store.query(number)["n"][0].as_py()})
+            check_counts("The endpoint", expected_counts(self.folder), found)
+            check_counts("The endpoint", {"triples": triples}, {"triples": rows["n"][0].as_py()})
         except StoreError:
             self._clear(self.place)
             raise
@@ -241,7 +248,7 @@ def _identity(folder: Path) -> str:
 
 def _state(server: Endpoint, place: str, target: str) -> _State:
     """Return what ``place`` says of itself, where ``target`` is the graph that it is or shall become."""
-    rows = _rows(server.query(_statement("state.rq", target=target), place)).to_pylist()
+    rows = _own_rows(server, _statement("state.rq", target=target), place).to_pylist()
     identity = next((str(row["identity"]) for row in rows if row["identity"] is not None), None)
     return _State(identity, frozenset(int(row["part"]) for row in rows if row["part"] is not None))
 
@@ -257,15 +264,28 @@ def _statement(file: str, *, place: str = "", target: str = DEFAULT) -> str:
 
 
 def _ask(server: Endpoint, text: str, graph: str) -> bool:
-    return bool(_rows(server.query(text, graph))["answer"][0].as_py())
+    return bool(_own_rows(server, text, graph)["answer"][0].as_py())
 
 
 def _rows(answer: Answer) -> pa.Table:
+    """Return the rows of ``answer``; raises ValueError or SyntaxError where it is none, such as a page of a proxy."""
     import pyoxigraph
 
     if "json" in answer.media:
         return result_table(pyoxigraph.parse_query_results(answer.data, format=pyoxigraph.QueryResultsFormat.JSON))
-    return triple_table(pyoxigraph.parse(answer.data, format=pyoxigraph.RdfFormat.from_media_type(answer.media)))
+    form = pyoxigraph.RdfFormat.from_media_type(answer.media)
+    if form is None:
+        raise ValueError(f"its answer is {answer.media or 'of no type'}, and neither rows nor triples")
+    return triple_table(pyoxigraph.parse(answer.data, format=form))
+
+
+def _own_rows(server: Endpoint, text: str, graph: str) -> pa.Table:
+    """Return the rows of one of our own queries; raises StoreError, one line, where the endpoint does not answer it."""
+    try:
+        return _rows(server.query(text, graph))
+    except (ValueError, SyntaxError) as error:
+        message = f"The endpoint does not answer about the graph {graph}: {one_line(error)}"
+        raise StoreError(message, record=server.address) from error
 
 
 def _inside(text: str, graph: str) -> str | None:
@@ -296,9 +316,8 @@ def _is_one_group(text: str) -> bool:
 
 
 def _with_prefixes(text: str) -> str:
-    """Return ``text`` behind the prefixes of the ontology, on its own first line so that errors name the right one."""
-    declared = "".join(f"PREFIX {name}: <{iri}> " for name, iri in prefixes().items())
-    return declared + text
+    """Return ``text`` behind those prefixes of the ontology that it names, on its first line: errors name the line."""
+    return "".join(f"PREFIX {name}: <{iri}> " for name, iri in prefixes().items() if f"{name}:" in text) + text
 
 
 def _graph(name: str) -> str:

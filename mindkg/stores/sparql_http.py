@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from mindkg.errors import StoreError
+from mindkg.errors import MindKGError, StoreError
 
 QUERIES: Final = ("/query", "", "/sparql")
 UPDATES: Final = ("/update", "", "/statements")
@@ -35,6 +35,9 @@ _TIMEOUT: Final = httpx.Timeout(10.0, read=3600.0, write=600.0)
 _TRANSIENT: Final = frozenset({408, 429, 502, 503, 504})
 _PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each new try: a server that is started again meanwhile is back within half a minute."""
+
+_UNPACKED: Final = frozenset({400, 415})
+"""What servers that take no gzip answer: the right status, or that the body is no update."""
 
 _LONGEST: Final = 200
 T = TypeVar("T")
@@ -63,6 +66,7 @@ class Endpoint:
         self._queries = ""
         self._updates = ""
         self._graphs: str | None = None
+        self._gzip = True
 
     @classmethod
     def reading(cls, address: str) -> Endpoint:
@@ -123,7 +127,9 @@ class Endpoint:
         for pause in _PAUSES:
             try:
                 return work()
-            except TransientError as error:
+            except MindKGError as error:
+                if not error.retryable:
+                    raise
                 report(f"{error}; trying again in {pause:.0f} s")
                 time.sleep(pause)
         return work()
@@ -131,12 +137,14 @@ class Endpoint:
     def _packed(
         self, method: str, address: str, body: bytes, media: str, named: dict[str, str] | None = None
     ) -> httpx.Response:
-        headers = {"Content-Type": media, "Content-Encoding": "gzip"}
-        answer = self._send(method, address, params=named, content=gzip.compress(body, 1), headers=headers)
-        if answer.status_code != 415:
-            return answer
-        # it takes no gzip
-        return self._send(method, address, params=named, content=body, headers={"Content-Type": media})
+        if self._gzip:
+            headers = {"Content-Type": media, "Content-Encoding": "gzip"}
+            answer = self._send(method, address, params=named, content=gzip.compress(body, 1), headers=headers)
+            if answer.status_code not in _UNPACKED:
+                return answer
+        plain = self._send(method, address, params=named, content=body, headers={"Content-Type": media})
+        self._gzip = self._gzip and not plain.is_success
+        return plain
 
     def _send(self, method: str, address: str, **options: object) -> httpx.Response:
         try:
@@ -216,10 +224,16 @@ def _split(address: str) -> tuple[str, str]:
     >>> _split("http://localhost:3030/kb/query")
     ('http://localhost:3030/kb/query', 'http://localhost:3030/kb')
     """
-    parts = urlsplit(address.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        hint = "Give one such as http://localhost:3030/kb"
-        raise StoreError("No address of a SPARQL endpoint", record=address, hint=hint)
+    hint = "Give one such as http://localhost:3030/kb"
+    try:
+        httpx.URL(address.strip())
+        parts = urlsplit(address.strip())
+        known = parts.scheme in ("http", "https") and parts.hostname
+    except (httpx.InvalidURL, ValueError):  # a port that is no number, a bracket that stays open
+        known = None
+    if not known:
+        # without what may be a password
+        raise StoreError("No address of a SPARQL endpoint", record=address.rpartition("@")[2], hint=hint)
     if parts.username or parts.password:
         hint = "Set SPARQL_USER and SPARQL_PASSWORD: others can read a command line"
         raise StoreError("An address has no user and no password in it", record=parts.hostname, hint=hint)
@@ -235,5 +249,8 @@ def _user() -> httpx.BasicAuth | None:
 
 
 def _token() -> dict[str, str]:
-    token = os.environ.get("SPARQL_TOKEN")
+    token = os.environ.get("SPARQL_TOKEN", "").strip()
+    if any(not "!" <= character <= "~" for character in token):
+        hint = "It is one word of ASCII characters, without a line break"
+        raise StoreError("SPARQL_TOKEN is no token that can be sent", hint=hint)
     return {"Authorization": f"Bearer {token}"} if token else {}
