@@ -287,7 +287,8 @@ def test_code_is_told_from_words_about_functions() -> None:
 
 def test_markup_that_never_ends_is_read_in_one_go() -> None:
     assert without_markup("<script " * 100_000) == ("<script " * 100_000).strip()
-    assert without_markup("&" + "amp;" * 200_000 + "lt;b&gt;Tea") == "Tea"
+    for ampersand in ("amp;", "#38;", "#x26;"):
+        assert without_markup("&" + ampersand * 200_000 + "lt;b&gt;Tea") == "Tea"
 
 
 def test_a_category_may_begin_with_a_bracket(tmp_path: Path) -> None:
