@@ -94,6 +94,25 @@ def test_nodes_of_others_are_not_taken_over(neo4j_uri: str, driver: Driver, tmp_
     assert driver.execute_query("MATCH (n) RETURN properties(n) AS p").records[0]["p"] == {"id": id_, "price": 3}
 
 
+def test_what_others_made_in_the_database_is_told(neo4j_uri: str, driver: Driver, tmp_path: Path) -> None:
+    folder = make_graph(tmp_path / "graph", seed=3, n=6)
+    for made, name in (
+        ("CREATE CONSTRAINT product_id FOR (n:Item) REQUIRE n.sku IS UNIQUE", "CONSTRAINT product_id"),
+        ("CREATE FULLTEXT INDEX product_titles FOR (n:Item) ON EACH [n.title]", "INDEX product_titles"),
+        ("CREATE INDEX concept_id FOR (n:Concept) ON (n.label)", "INDEX concept_id"),
+    ):
+        driver.execute_query(made)
+        with pytest.raises(StoreError, match=f"another index or constraint called {name.split()[1]}.*Drop it"):
+            load_online(folder, neo4j_uri)
+        driver.execute_query(f"DROP {name}")
+    # one of another name does the same
+    driver.execute_query("CREATE CONSTRAINT mine FOR (n:Product) REQUIRE n.id IS UNIQUE")
+    load_online(folder, neo4j_uri, database="Neo4J")
+    driver.execute_query("MATCH (b:CoBuy), (i:Intention) WITH b, i LIMIT 1 CREATE (b)-[:SEEN]->(i)")
+    with pytest.raises(StoreError, match=r"Assertion \d+ instead of .* that it did not write count too"):
+        load_online(folder, neo4j_uri)
+
+
 def test_a_missing_end_is_an_error(neo4j_uri: str, tmp_path: Path) -> None:
     rows = graph_rows(3, 10)
     gone = rows["mentions"][0]["concept"]
@@ -190,6 +209,11 @@ def test_mistakes_are_one_line(neo4j_uri: str, store: ServerStore, tmp_path: Pat
         with pytest.raises(StoreError, match=message) as error:
             open_remote(address)
         assert "\n" not in str(error.value) and address in str(error.value)
+    for wrong_address in (neo4j_uri.replace("bolt://", "bolt://neo4j:secret@"), "http://me:secret@127.0.0.1:7474"):
+        for work in (load_online, explain_online):
+            with pytest.raises(StoreError, match=r"no user and no password|no address of a Neo4j") as error:
+                work(folder, wrong_address)
+            assert "secret" not in str(error.value)
     with pytest.raises(StoreError, match=r"no database 'other'.*It has: neo4j, system"):
         load_online(folder, neo4j_uri, database="other")
     with pytest.raises(StoreError, match="takes no database"):
@@ -246,6 +270,9 @@ def test_a_query_gives_columns_even_without_rows(store: ServerStore) -> None:
     assert store.query("UNWIND [] AS x RETURN x, 1 AS y").column_names == ["x", "y"]
     rows = store.query("UNWIND [1, 2] AS x RETURN x, x / 2.0 AS y, [toString(x)] AS z, null AS w")
     assert rows.to_pylist() == [{"x": x, "y": x / 2, "z": [str(x)], "w": None} for x in (1, 2)]
+    rows = store.query("RETURN date('2026-11-21') AS day, duration('P1DT2H') AS long")
+    assert rows.to_pylist() == [{"day": "2026-11-21", "long": "P1DT2H"}]
+    assert "name" in store.query("SHOW INDEXES").column_names  # one of its columns is a time
 
 
 def test_an_assertion_is_found_by_an_index(neo4j_uri: str, driver: Driver, tmp_path: Path) -> None:

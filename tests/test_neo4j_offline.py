@@ -112,8 +112,10 @@ def test_the_life_of_a_home(neo4j_home: Server, texts: list[str], tmp_path: Path
     with GraphDatabase.driver(home.uri, auth=None) as driver:
         driver.execute_query("CREATE (:Customer)")
     home.stop()
+    # also under a name that Neo4j takes for the same, and after an import that was cut off before it began
+    (home.home / "data" / "mindkg-import-neo4j").touch()
     with pytest.raises(StoreError, match="1 nodes that mindkg did not write, and an import would remove them"):
-        load_offline(folder, home.home)
+        load_offline(folder, home.home, database="NEO4J")
 
 
 def _restarted_in_the_middle(home: Server, folder: Path) -> int:
@@ -231,6 +233,21 @@ def test_a_server_that_refuses(neo4j_home: Server, tmp_path: Path, monkeypatch: 
     with pytest.raises(StoreError, match="The database is read-only"):
         load_online(folder, neo4j_home.uri)
     assert time.monotonic() - began < 30  # the driver would try for a minute
+
+
+def test_the_database_is_that_of_the_environment_or_of_the_settings(
+    neo4j_home: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_graph(tmp_path / "graph", n=3)
+    neo4j_home.configure(initial__dbms__default_database="Shop")
+    assert "would make the database shop" in explain_offline(folder, neo4j_home.home)[0]
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "neo4j.conf").write_text("server.directories.data=/elsewhere\n")
+    monkeypatch.setenv("NEO4J_CONF", str(tmp_path / "etc"))
+    assert explain_offline(folder, neo4j_home.home)[0] == "would make the database neo4j in /elsewhere"
+    monkeypatch.setenv("NEO4J_DATABASE", "Two")
+    assert "would make the database two" in explain_offline(folder, neo4j_home.home)[0]
+    assert "would make the database three" in explain_offline(folder, neo4j_home.home, database="three")[0]
 
 
 def test_a_folder_without_neo4j(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ def test_explain_does_nothing(kb: KnowledgeBase, tmp_path: Path) -> None:
     expected, lines = expected_counts(kb.graph()), list[str]()
     assert kb.load("neo4j", uri="bolt://127.0.0.1:1", explain=True, progress=lines.append) == expected
     assert f"{expected['Product']} Product, {expected['CoBuy']} CoBuy" in "\n".join(lines)
+    with pytest.raises(StoreError, match="no address of a Neo4j server"):
+        kb.load("neo4j", uri="http://127.0.0.1:1", explain=True)
     with pytest.raises(StoreError, match="There is no Neo4j in this folder"):
         kb.load("neo4j", offline=True, neo4j_home=tmp_path, explain=True)
     (tmp_path / "bin").mkdir()

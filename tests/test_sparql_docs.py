@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ import pytest
 from conftest import ROOT, blocks
 
 import mindkg
+from mindkg.cli.serve import serve as cli_serve
 from mindkg.errors import StoreError
 from mindkg.knowledge_base import KnowledgeBase
 from mindkg.stores import open_remote, serve
@@ -85,6 +87,34 @@ def test_serve_answers_shows_an_example_and_ends(workplace: Path, number: signal
     example = said[said.index("curl") : said.index("stopped")]
     assert address in example and "skos:Concept" in example
     assert "Ctrl-C" in said
+
+
+def test_a_killed_serve_leaves_no_server(workplace: Path) -> None:
+    process = served(workplace, "0")
+    assert process.stdout is not None
+    address = process.stdout.readline().strip().removesuffix("/query")
+    assert httpx.get(address, trust_env=False).is_success
+    process.kill()
+    process.communicate(timeout=30)
+    until = time.monotonic() + 30
+    with pytest.raises(httpx.TransportError):
+        while time.monotonic() < until:
+            httpx.get(address, trust_env=False)
+            time.sleep(0.05)
+
+
+def test_ctrl_c_ends_a_serve_that_still_loads(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the graph is loaded, which may take minutes, the signals do what they do for every verb."""
+    seen, before = [], [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def loading(*_: object, **__: object) -> None:
+        seen.extend([signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)])
+        raise StoreError("enough")
+
+    monkeypatch.setattr(KnowledgeBase, "serve", loading)
+    with pytest.raises(StoreError, match="enough"):
+        cli_serve(str(workplace / "kb"))
+    assert seen == before
 
 
 def test_a_server_with_the_graph_of_another_kb_is_told(workplace: Path, tmp_path: Path) -> None:

@@ -1,3 +1,3 @@
-// The databases that the user sees, and whether they can be written to.
-SHOW DATABASES YIELD name, access, home
-RETURN name, access, home;
+// The databases that the user sees, what else they are called, and whether they can be written to.
+SHOW DATABASES YIELD name, aliases, access, home
+RETURN name, aliases, access, home;

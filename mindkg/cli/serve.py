@@ -33,9 +33,9 @@ def serve(
 
     base = KnowledgeBase.open(kb)
     over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
     with base.serve(port=port, include_filtered=include_filtered, progress=say) as (address, process):
+        for number in (signal.SIGINT, signal.SIGTERM):  # not before: while the graph is loaded they end it at once
+            signal.signal(number, lambda *_: over.set())
         typer.echo(f"{address}/query")
         say(f"Answering SPARQL at {address}/query, with a form for queries at {address}. Stop it with Ctrl-C. Try:")
         say(f"  curl {address}/query -H 'Accept: text/csv' --data-urlencode \\\n    'query={_PREFIX}{_EXAMPLE}'")

@@ -183,11 +183,11 @@ def counts(store: Store) -> dict[str, int]:
     return {str(row["class"]): int(row["n"]) for row in store.query(text).to_pylist()}
 
 
-def check_counts(engine: str, expected: Mapping[str, int], found: Mapping[str, int]) -> None:
+def check_counts(engine: str, expected: Mapping[str, int], found: Mapping[str, int], hint: str | None = None) -> None:
     """Raise StoreError unless ``found`` has the number of every class of ``expected``."""
     wrong = [f"{name} {found.get(name, 0)} instead of {n}" for name, n in expected.items() if found.get(name, 0) != n]
     if wrong:
-        raise StoreError(f"{engine} does not hold what the tables say: {', '.join(wrong)}")
+        raise StoreError(f"{engine} does not hold what the tables say: {', '.join(wrong)}", hint=hint)
 
 
 @contextmanager

@@ -30,6 +30,8 @@ T = TypeVar("T")
 _PATIENCE: Final = 60.0
 """Seconds for which a transaction is tried again: a server that is started again is back by then."""
 _INDEX_SECONDS: Final = 3600
+_DEFINED: Final = re.compile(r"(\w+) IF NOT EXISTS FOR .*?:(\w+).*?\b[nr]\.(\w+)")
+"""The name, the label or type and the property of a statement that makes a constraint or an index."""
 _LARGEST: Final = 300
 """Characters of what a server says in an error."""
 
@@ -65,9 +67,7 @@ class Neo4jStore:
         """
         import neo4j
 
-        if not SERVERS.get(address.partition("://")[0], "").endswith("Neo4jStore"):
-            hint = "Give bolt://HOST:7687, neo4j://HOST:7687, or one with +s"
-            raise StoreError("this is no address of a Neo4j server", record=address, hint=hint)
+        address = checked(address)
         password = os.environ.get("NEO4J_PASSWORD")
         name = user or os.environ.get("NEO4J_USERNAME") or "neo4j"
         with _in_one_line(address):
@@ -76,6 +76,7 @@ class Neo4jStore:
                 auth=(name, password) if password else None,
                 user_agent=f"mindkg/{version('mindkg')}",
                 connection_timeout=10.0,
+                connection_acquisition_timeout=20.0,
                 max_transaction_retry_time=_PATIENCE,
                 notifications_min_severity=neo4j.NotificationMinimumSeverity.OFF,
                 telemetry_disabled=True,
@@ -99,10 +100,12 @@ class Neo4jStore:
             )
         columns = zip(*(record.values() for record in result.records), strict=True)
         try:
-            arrays = [pa.array(column) for column in columns] or [pa.nulls(0) for _ in result.keys]
+            arrays = [pa.array([_plain(value) for value in column]) for column in columns] or [
+                pa.nulls(0) for _ in result.keys
+            ]
             return pa.table(arrays, names=result.keys)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            hint = "Return properties, such as n.id, and not nodes, relationships or paths"
+            hint = "Return values of one type, such as n.id, and no nodes, relationships or paths"
             raise QueryError(f"A column is no column of a table: {one_line(error)}", hint=hint) from error
 
     def holds(self, folder: Path) -> bool | None:
@@ -116,7 +119,7 @@ class Neo4jStore:
             return [dict(record) for record in session.run(text, parameters)]
 
     def databases(self) -> list[dict[str, Any]]:
-        """Return the databases that the user sees: name, access (read-only or not), whether it is the home database."""
+        """Return the databases that the user sees: name, aliases, access (read-only or not) and home."""
         with _in_one_line(self.address), self._opened().session(database="system") as session:
             return [dict(record) for record in session.run(statement("databases"))]
 
@@ -137,6 +140,22 @@ class Neo4jStore:
         return self._driver
 
 
+def checked(address: str) -> str:
+    """Return ``address`` with its scheme in lower case; raises StoreError where it is none of a Neo4j server.
+
+    >>> checked("BOLT://localhost:7687")
+    'bolt://localhost:7687'
+    """
+    scheme, mark, rest = address.partition("://")
+    if not SERVERS.get(scheme.lower(), "").endswith("Neo4jStore"):
+        hint = "Give bolt://HOST:7687, neo4j://HOST:7687, or one with +s"
+        raise StoreError("this is no address of a Neo4j server", record=address.rpartition("@")[2], hint=hint)
+    if "@" in rest:
+        hint = "Set NEO4J_PASSWORD, and the user with --user: others can read a command line"
+        raise StoreError("An address has no user and no password in it", record=rest.rpartition("@")[2], hint=hint)
+    return scheme.lower() + mark + rest
+
+
 @cache
 def statement(name: str, **words: str) -> str:
     """Return the Cypher of loaders/neo4j/``name``.cypher with each of ``words`` in place of its upper-case name.
@@ -151,11 +170,27 @@ def statement(name: str, **words: str) -> str:
 
 
 def define(store: Neo4jStore, progress: Progress) -> None:
-    """Make the constraints and indexes that are not there yet and wait until all are online."""
+    """Make the constraints and indexes that are not there yet and wait until all are online.
+
+    Raises StoreError where something else has the name of one: IF NOT EXISTS would take it for ours, and each row
+    would then be looked for among all.
+    """
     progress("making constraints and indexes")
+    _check_names(store)
     for text in definitions():
         store.run(text)
     store.run(statement("await-indexes"), seconds=_INDEX_SECONDS)
+
+
+def _check_names(store: Neo4jStore) -> None:
+    """Raise StoreError where something else has the name of one of our constraints or indexes."""
+    known = {row["name"]: (row["labelsOrTypes"], row["properties"]) for row in store.run(statement("indexes"))}
+    for name, label, word in (found for text in definitions() for found in _DEFINED.findall(text)):
+        ours = ([label], [word])
+        if known.get(name, ours) != ours:
+            hint = f"Drop it, or load into another database: mindkg needs the name for {label}.{word}"
+            message = f"Neo4j has another index or constraint called {name}"
+            raise StoreError(message, record=store.address, hint=hint)
 
 
 def _stopped_by_memory(work: Callable[[neo4j.ManagedTransaction], T]) -> Callable[[neo4j.ManagedTransaction], T]:
@@ -204,6 +239,11 @@ def _explained(error: Exception, address: str, kind: type[StoreError] | type[Que
         said = _shortened(str(error))
         return kind(f"Neo4j cannot be reached: {said}", record=record, hint="Start it, or give another address")
     return kind(f"Neo4j refuses: {_shortened(str(error))}", record=record)
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as Arrow takes it: what Neo4j says of time is text."""
+    return value.iso_format() if hasattr(value, "iso_format") else value
 
 
 def _shortened(text: str | None) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from mindkg.errors import StoreError
+from mindkg.stores.guard import guarded
 
 _OPENED: Final = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
 _JVM: Final = (
@@ -35,7 +36,7 @@ class Neo4jHome:
             raise StoreError("There is no Neo4j in this folder", record=str(self.path), hint=hint)
 
     def settings(self) -> dict[str, str]:
-        """Return what conf/neo4j.conf sets."""
+        """Return what neo4j.conf sets, in the folder NEO4J_CONF or conf."""
         file = self._conf() / "neo4j.conf"
         lines = file.read_text("utf-8").splitlines() if file.is_file() else []
         pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
@@ -44,6 +45,10 @@ class Neo4jHome:
     def data(self) -> Path:
         """Return the folder of the databases."""
         return self.path / self.settings().get("server.directories.data", "data")
+
+    def default_database(self) -> str:
+        """Return the database that the server shows who asks for none."""
+        return self.settings().get("initial.dbms.default_database", "neo4j")
 
     def admin(self, arguments: Sequence[str], folder: Path) -> str:
         """Run the admin tool in ``folder`` and return what it says; raises StoreError, one line, where it fails."""
@@ -67,26 +72,14 @@ class Neo4jHome:
             port = _free_port()
             self._write_conf(conf, port, database)
             command = [_java(), *self._heap(), *_JVM, *self._jars(), self._entry(), f"--home-dir={self.path}"]
-            with log.open("wb") as out:
-                process = subprocess.Popen(
-                    [*command, f"--config-dir={conf}", "--console-mode"],
-                    stdout=out,
-                    stderr=out,
-                    stdin=subprocess.DEVNULL,
-                )
-            try:
+            command += [f"--config-dir={conf}", "--console-mode"]
+            # whatever becomes of us, no server without passwords stays behind
+            with log.open("wb") as out, guarded(command, out, _PATIENCE) as process:
                 _wait(process, log)
                 yield f"bolt://127.0.0.1:{port}"
-            finally:
-                process.terminate()
-                try:
-                    process.wait(_PATIENCE)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
 
     def _conf(self) -> Path:
-        return self.path / "conf"
+        return Path(os.environ.get("NEO4J_CONF") or self.path / "conf")
 
     def _write_conf(self, conf: Path, port: int, database: str) -> None:
         if self._conf().is_dir():

@@ -30,7 +30,7 @@ from mindkg.graph.property_graph import (
     relationship_types,
 )
 from mindkg.stores.base import Progress, check_counts, counts
-from mindkg.stores.neo4j import Neo4jStore, define, statement
+from mindkg.stores.neo4j import Neo4jStore, checked, define, statement
 
 if TYPE_CHECKING:
     import neo4j
@@ -85,11 +85,14 @@ def load_online(
 
 
 def explain_online(folder: Path, address: str) -> list[str]:
-    """Return what ``load_online`` would do, a line a step; the server is not asked."""
+    """Return what ``load_online`` would do, a line a step; the server is not asked.
+
+    Raises StoreError for an address that ``load_online`` refuses.
+    """
     nodes = ", ".join(f"{len(rows):,} {node.label}" for node, rows in node_tables(folder))
     types = ", ".join(f"{len(rows):,} {type_.type}" for type_, rows in relationship_tables(folder) if len(rows))
     return [
-        f"would connect to {address}",
+        f"would connect to {checked(address)}",
         "would make constraints on ids, full-text indexes on titles and intentions, an index on assertions' ids",
         f"would write nodes: {nodes}",
         f"would write relationships: {types or 'none'}",
@@ -149,7 +152,8 @@ def _load(store: Neo4jStore, folder: Path, graph: str, say: Progress) -> None:
         _remove_stale(store, load, say)
     say("checking the counts")
     check_counts("Neo4j", expected, written_rows(store, load))
-    check_counts("Neo4j", expected_counts(folder), counts(store))
+    hint = "Relationships between mindkg's nodes that it did not write count too: remove them"
+    check_counts("Neo4j", expected_counts(folder), counts(store), hint)
     store.write(lambda tx: _rows(tx, "load/finish", load=load))
 
 
@@ -240,7 +244,9 @@ def _check_writable(store: Neo4jStore) -> None:
         found = store.databases()
     except StoreError:
         return  # the user may not list databases; the first write says what is wrong
-    named = [row for row in found if (row["name"] == store.database if store.database else row["home"])]
+    # Neo4j knows no upper case in the names of databases
+    wanted = (store.database or "").lower()
+    named = [row for row in found if (wanted in (row["name"], *row["aliases"]) if wanted else row["home"])]
     if not named and store.database:
         names = ", ".join(sorted(str(row["name"]) for row in found))
         raise StoreError(f"Neo4j has no database {store.database!r}", record=store.address, hint=f"It has: {names}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from mindkg.errors import StoreError
@@ -12,9 +14,7 @@ from mindkg.graph.property_graph import NODES, expected_counts, relationship_typ
 from mindkg.stores.base import Progress, check_counts, counts
 from mindkg.stores.neo4j import Neo4jStore, define, statement
 from mindkg.stores.neo4j_home import Neo4jHome
-from mindkg.stores.neo4j_load import Counts, check_foreign, expected_rows, holds
-
-_DATABASE = "neo4j"
+from mindkg.stores.neo4j_load import Counts, expected_rows, holds
 
 
 def load_offline(
@@ -27,16 +27,15 @@ def load_offline(
     server runs, where the importer fails, and where the counts differ from the tables.
     """
     say = progress or (lambda line: None)
-    neo4j, name = Neo4jHome(home), database or _DATABASE
-    begun = neo4j.data() / f"mindkg-import-{name}"  # there from before the import until it is known to be good
-    if (neo4j.data() / "databases" / name).is_dir() and not begun.exists():
+    neo4j = Neo4jHome(home)
+    name = _name(neo4j, database)
+    begun = _begun(neo4j, name)
+    if (neo4j.data() / "databases" / name).is_dir():
         say("looking at the database that is there")
-        held = _held(neo4j, name, folder)
+        held = _held(neo4j, name, folder, cut_off=begun.exists())
         if held is not None:
             say("Neo4j holds this graph already")
             return held
-    begun.parent.mkdir(parents=True, exist_ok=True)
-    begun.touch()
     import_files(folder, neo4j, name, say)
     say("starting the server for constraints and counts")
     found = _finished(neo4j, name, folder, say)
@@ -46,7 +45,8 @@ def load_offline(
 
 def explain_offline(folder: Path, home: str | Path, *, database: str | None = None) -> list[str]:
     """Return what ``load_offline`` would do, a line a step."""
-    neo4j, name = Neo4jHome(home), database or _DATABASE
+    neo4j = Neo4jHome(home)
+    name = _name(neo4j, database)
     there = (neo4j.data() / "databases" / name).is_dir()
     first = f"would replace the database {name} in {neo4j.data()}, if mindkg wrote all that is in it"
     options = " ".join(arguments(FORMS[0], array_delimiter(folder)))
@@ -59,6 +59,16 @@ def explain_offline(folder: Path, home: str | Path, *, database: str | None = No
     ]
 
 
+def _name(home: Neo4jHome, database: str | None) -> str:
+    """Return the name of the database; Neo4j makes it lower-case, and so does its folder."""
+    return (database or os.environ.get("NEO4J_DATABASE") or home.default_database()).lower()
+
+
+def _begun(home: Neo4jHome, database: str) -> Path:
+    """Return the file that is there from the beginning of an import until it is known to be good."""
+    return home.data() / f"mindkg-import-{database}"
+
+
 def import_files(folder: Path, home: Neo4jHome, database: str, say: Progress) -> None:
     """Write the files of the graph folder ``folder`` and import them; what the database held is gone then."""
     delimiter = array_delimiter(folder)
@@ -68,29 +78,30 @@ def import_files(folder: Path, home: Neo4jHome, database: str, say: Progress) ->
         rows, longest = write_files(folder, Path(files), FORMS[:1], delimiter)
         say(f"importing {sum(rows.values()):,} nodes and relationships")
         options = [*arguments(FORMS[0], delimiter, longest), "--overwrite-destination=true"]
+        home.data().mkdir(parents=True, exist_ok=True)
+        _begun(home, database).touch()
         home.admin(["database", "import", "full", database, *options], Path(files))
 
 
-def _held(home: Neo4jHome, database: str, folder: Path) -> Counts | None:
-    """Return the counts of a database that holds the graph already, None where it may be replaced."""
-    with home.server(database) as address:
-        store = Neo4jStore.connect(address, database=database)
-        try:
-            check_foreign(store)
+def _held(home: Neo4jHome, database: str, folder: Path, *, cut_off: bool) -> Counts | None:
+    """Return the counts of a database that holds the graph already, None where it may be replaced.
+
+    An import that was ``cut_off`` may have left a database that does not open.
+    """
+    others, held = 0, None
+    try:
+        with home.server(database) as address, closing(Neo4jStore.connect(address, database=database)) as store:
             others = store.run(statement("load/other-nodes"))[0]["n"]
-            if others:
-                message = (
-                    f"The database has {others:,} nodes that mindkg did not write, and an import would remove them"
-                )
-                raise StoreError(
-                    message, record=str(home.path), hint="Load it online, with --uri, or another --database"
-                )
-            if not holds(store, folder, fingerprint(folder)):
-                return None
-            define(store, lambda line: None)
-            return counts(store)
-        finally:
-            store.close()
+            if not others and not cut_off and holds(store, folder, fingerprint(folder)):
+                define(store, lambda line: None)
+                held = counts(store)
+    except StoreError:
+        if not cut_off:
+            raise
+    if others:
+        message = f"The database has {others:,} nodes that mindkg did not write, and an import would remove them"
+        raise StoreError(message, record=str(home.path), hint="Load it online, with --uri, or another --database")
+    return held
 
 
 def _finished(home: Neo4jHome, database: str, folder: Path, say: Progress) -> Counts:

@@ -16,6 +16,7 @@ import httpx
 
 from mindkg.errors import StoreError
 from mindkg.stores.base import one_line
+from mindkg.stores.guard import guarded
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 7878
@@ -29,24 +30,16 @@ _LONGEST: Final = 200
 def serving(place: Path, *, port: int = PORT) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Give the address of a server that reads the Oxigraph store in ``place``, and its process; it ends with the block.
 
-    Queries are answered at ADDRESS/query; nothing can be written. ``port`` 0 takes one that is free. Raises StoreError
-    where the server is not installed, the port is taken or the server does not start.
+    It ends with this program too, however that ends. Queries are answered at ADDRESS/query; nothing can be written.
+    ``port`` 0 takes one that is free. Raises StoreError where the server is not installed, the port is taken or the
+    server does not start.
     """
     command, port = [str(_program()), "serve-read-only"], _free_port(port)
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [*command, "--location", str(place), "--bind", f"{HOST}:{port}"], stdout=log, stderr=log
-        )
-        try:
-            address = f"http://{HOST}:{port}"
+        address = f"http://{HOST}:{port}"
+        with guarded([*command, "--location", str(place), "--bind", f"{HOST}:{port}"], log, 10) as process:
             _wait(process, address, log)
             yield address, process
-        finally:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=10)
-            process.kill()
-            process.wait()
 
 
 def _program() -> Path:
