@@ -16,8 +16,10 @@ from test_sources_damage import zst
 from mindkg.errors import InputError
 from mindkg.sources.amazon import read_amazon
 from mindkg.sources.amazon.fields import picture
-from mindkg.sources.amazon.lines import LONGEST, LONGEST_LITERAL, parse_line
+from mindkg.sources.amazon.lines import LONGEST, LONGEST_LITERAL, Piece, parse_line
 from mindkg.sources.amazon.markup import plain_column, without_markup
+from mindkg.sources.amazon.ratings import Columns
+from mindkg.sources.amazon.reviews import _rated_careful, _rated_fast
 
 PRODUCTS = [{"asin": asin(number), "title": f"Thing {number}"} for number in range(8)]
 
@@ -155,6 +157,21 @@ RATINGS = {
     "2023": "{person},{product},5.0,{time}000,",
     "in quotes": '"{person}","{product}","5","{time}"',
 }
+
+
+def test_ratings_are_the_same_either_way() -> None:
+    columns = Columns(1, 0, 3, 4, True)
+    rows = ["product,person,stars,time", " B1 ,A 1,5.0,1400000000", ",A,,", "B2,,1,-5", "B3,A3,x,007"]
+    piece = Piece(1, "".join(f"{row}\r\n" for row in rows).encode())
+    fast, careful = _rated_fast(columns, piece), _rated_careful(columns, piece)
+    assert fast is not None and not careful.damages
+    assert fast.lines.tolist() == careful.lines.tolist() == [2, 3, 4, 5]
+    assert fast.time.to_pylist() == [1_400_000_000, None, -5, 7]
+    assert careful.time.to_pylist() == [1_400_000_000, None, -1, 7]
+    for one, other in ((fast.person, careful.person), (fast.product, careful.product)):
+        assert [text.strip() for text in one.to_pylist()] == [text.strip() for text in other.to_pylist()]
+    for odd in ("B1,A,5.0,soon", "B1,A,5.0", '"B1",A,5.0,1', "\nB1,A,5.0,1"):
+        assert _rated_fast(columns, Piece(9, odd.encode() + b"\n")) is None
 
 
 @pytest.mark.parametrize("year", RATINGS)
