@@ -13,8 +13,9 @@ from neo4j_server import Server, emptied
 
 import mindkg
 from benchmarks.parity import same_rows
-from benchmarks.queries import busiest
+from benchmarks.queries import busiest, values_for
 from mindkg.knowledge_base import KnowledgeBase
+from mindkg.queries import catalogue, run
 from mindkg.stores import load_store, open_remote, open_store
 from mindkg.stores.base import ENGINES, Store
 from mindkg.stores.neo4j_load import load_online
@@ -70,6 +71,16 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_every_query_gives_the_same_rows(world: World) -> None:
     assert len(world.stores) >= 4
     assert same_rows(world.folder, world.stores, busiest(world.folder)) == []
+
+
+@pytest.mark.parametrize("world", ["sample"], indirect=True)
+def test_a_limit_of_nothing_gives_nothing(world: World) -> None:
+    known = busiest(world.folder)
+    limited = [query for query in catalogue().values() if any(p.name == "limit" for p in query.parameters)]
+    for store in world.stores.values():
+        for query in limited:
+            none = run(store, query, {**values_for(query, known), "limit": "0"})
+            assert none.num_rows == 0 and none.column_names == [column.name for column in query.columns]
 
 
 def test_an_offline_load_of_neo4j_gives_the_same_rows(neo4j_home: Server, tmp_path: Path) -> None:
