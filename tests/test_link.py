@@ -152,13 +152,15 @@ def test_faint_concepts_speak_only_where_a_text_has_no_better_one(
 
 def test_last_word_of_a_name_is_not_linked_alone_unless_it_is_a_thing(tmp_path: Path) -> None:
     rows = "journey\ttrek\t9\nscholar\tklein\t9\ndesigner\tanne klein\t4\njewelry\twatch\t9\n"
-    (tmp_path / "isa.tsv").write_text(rows + "woman\tqueen\t9\nlady\twoman\t2\nadult\twoman\t9\n")
+    (tmp_path / "isa.tsv").write_text(rows + "woman\tqueen\t9\nlady\twoman\t2\nadult\twoman\t9\ndrink\tmilk\t3\n")
     own = open_isa(tmp_path / "isa.tsv", cache=tmp_path / "cache")
     assert best("they both are related to Star Trek", own) == []
     assert best("they both are a long trek", own) == [("trek", "journey")]
     assert best("Star Trek", own) == [("Trek", "journey")]  # nothing says that this is no heading
     assert best("they both were made by Anne Klein", own) == [("Anne Klein", "designer")]
     assert best("they both go with an Apple Watch", own) == [("Watch", "jewelry")]
+    assert best("they both are a type of Almond Milk", own) == [("Milk", "drink")]
+    assert best("they both are a Long Trek", own) == [("Trek", "journey")]
     assert best("they both are made by Invicta Women", own) == []
     assert best("they both are made for young women", own) == [("women", "adult"), ("women", "lady")]
 

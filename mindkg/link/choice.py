@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from mindkg.link.offers import HEAD, LARGE, offers, once
 from mindkg.link.phrases import LONGEST, NAME, candidates, chunker
 from mindkg.link.ranking import SPREAD, is_vague
-from mindkg.link.senses import ARTIFACT, PERSON, domain_of, log_factors, main_class
+from mindkg.link.senses import ARTIFACT, FOOD, PERSON, SUBSTANCE, domain_of, log_factors, main_class
 from mindkg.link.words import stops
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _FIXED: Final = 10
 """Counts from which on a phrase is known well enough to say that it is not what its last word says."""
+
+_SOLD: Final = (ARTIFACT, FOOD, SUBSTANCE)
+"""WordNet's classes of what shops sell."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -183,8 +186,8 @@ def _parts(phrases: pa.Array, steps: Steps) -> tuple[_Parts, _Parts]:
         head = lemma(words[-1])
         whole_only = head in stops("end")
         light = head in stops("head") or words[-1] in stops("head")
-        # Star Trek is no trek, and Anne Klein is who she is or nobody; an Apple Watch is a watch all the same
-        alone = len(words) - 1 if tags.endswith(NAME) and _class(head) != ARTIFACT else -1
+        # Star Trek is no trek, and Anne Klein is who she is or nobody; what is sold is itself: an Apple Watch is a watch
+        alone = len(words) - 1 if tags.endswith(NAME) and _class(head) not in _SOLD else -1
         for first, last, written, folded in candidates(words, tags, lemma):
             if first == alone:
                 continue

@@ -20,7 +20,7 @@ from mindkg.link.isa import SHIPPED, open_isa
 from mindkg.link.offers import LARGE
 from mindkg.link.phrases import chunker
 from mindkg.link.ranking import is_vague
-from mindkg.link.senses import ARTIFACT, PERSON, SUBSTANCE, class_rows
+from mindkg.link.senses import ARTIFACT, FOOD, PERSON, SUBSTANCE, class_rows
 from mindkg.link.words import stops, vague_concepts
 from mindkg.schema import TABLES
 
@@ -43,7 +43,7 @@ _PARTS: Final = 3
 _COUNTED: Final = 10
 """Counts, or instances, from which on a table of LARGE pairs or more knows a kind."""
 
-_THINGS: Final = (ARTIFACT, 13)
+_THINGS: Final = (ARTIFACT, FOOD)
 """WordNet's classes of what is mostly sold: artifacts and food."""
 
 _ALSO: Final = (5, 8, 10, 20, SUBSTANCE)

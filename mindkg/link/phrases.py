@@ -36,7 +36,7 @@ _MARKUP: Final = re.compile(
 """What LLaVA and shops leave in a text: tags, entities, escapes. Without blanks around it spaCy takes it for a word."""
 
 NAME: Final = "N"
-"""Tag of the last word of a phrase that is written as names are ("Star Trek")."""
+"""Tag of the last word of a phrase that ends as names do: in two nouns with capitals ("Star Trek")."""
 
 _SMALL: Final = re.compile(r"(?:\b[a-z]{4}.*?){2}", re.DOTALL)
 """Two words of four letters or more without capital ones, so that capitals tell names: not in a heading, where each
@@ -218,12 +218,7 @@ def _found(text: str, tagged: Tagged) -> list[Phrase]:
         begin, end = match.span()
         begin = max(begin, end - _KEPT)
         kept = tags[begin:end] if end - begin > 1 else "n"
-        if (
-            len(kept) > 1
-            and text[starts[end - 1]].isupper()
-            and text[starts[end - 2]].isupper()
-            and _SMALL.search(text)
-        ):
+        if kept[-2:] == "nn" and all(text[start].isupper() for start in starts[end - 2 : end]) and _SMALL.search(text):
             kept = kept[:-1] + NAME
         found.append(Phrase(starts[begin:end], ends[begin:end], words[begin:end], kept))
     return found

@@ -20,7 +20,7 @@ _HERE: Final = Path(__file__).parent
 CLASSES: Final = 30
 """WordNet's lexicographer files, by number."""
 
-ACT, ARTIFACT, ATTRIBUTE, EVENT, FEELING, PERSON, SUBSTANCE = 4, 6, 7, 11, 12, 18, 27
+ACT, ARTIFACT, ATTRIBUTE, EVENT, FEELING, FOOD, PERSON, SUBSTANCE = 4, 6, 7, 11, 12, 13, 18, 27
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
