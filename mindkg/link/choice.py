@@ -186,7 +186,7 @@ def _parts(phrases: pa.Array, steps: Steps) -> tuple[_Parts, _Parts]:
         head = lemma(words[-1])
         whole_only = head in stops("end")
         light = head in stops("head") or words[-1] in stops("head")
-        # Star Trek is no trek, and Anne Klein is who she is or nobody; what is sold is itself: an Apple Watch is a watch
+        # Star Trek is no trek, and Anne Klein is who she is or nobody; what is sold is itself: an Apple Watch
         alone = len(words) - 1 if tags.endswith(NAME) and _class(head) not in _SOLD else -1
         for first, last, written, folded in candidates(words, tags, lemma):
             if first == alone:
