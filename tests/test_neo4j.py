@@ -205,6 +205,7 @@ def test_mistakes_are_one_line(neo4j_uri: str, store: ServerStore, tmp_path: Pat
         ("bolt://127.0.0.1:x", "Neo4j refuses"),
         ("gopher://127.0.0.1", "Unknown scheme 'gopher'"),
         (neo4j_uri.replace("bolt", "bolt+s"), "Neo4j cannot be reached"),
+        ("neo4j://127.0.0.1:1", "Neo4j cannot be reached: .*127.0.0.1:1.*refused"),
     ):
         with pytest.raises(StoreError, match=message) as error:
             open_remote(address)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +81,6 @@ def test_a_server_holds_what_was_loaded(kb: KnowledgeBase) -> None:
         kb.query("graph-counts", engine="bolt://127.0.0.1:1", include_filtered=True)
     with pytest.raises(StoreError, match="Neo4j cannot be reached"):
         kb.query("graph-counts", engine="bolt://127.0.0.1:1")
+    command = [sys.executable, "-m", "mindkg", "query", str(kb.path), "graph-counts", "--engine", "neo4j://127.0.0.1:1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1  # the driver's log says no word beside it

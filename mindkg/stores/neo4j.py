@@ -5,6 +5,7 @@ The statements that load it stand in loaders/neo4j; ``statement`` reads them.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import neo4j
 
 T = TypeVar("T")
+
+logging.getLogger("neo4j").addHandler(logging.NullHandler())  # else Python prints what the driver logs of an error
 
 _PATIENCE: Final = 60.0
 """Seconds for which a transaction is tried again: a server that is started again is back by then."""
@@ -236,7 +239,9 @@ def _explained(error: Exception, address: str, kind: type[StoreError] | type[Que
     if isinstance(error, neo4j.exceptions.IncompleteCommit | neo4j.exceptions.SessionExpired):
         return kind("The connection to Neo4j broke", record=record, hint="Run it again: it goes on where it stopped")
     if isinstance(error, neo4j.exceptions.ServiceUnavailable | OSError):
-        said = _shortened(str(error))
+        # of several routers the driver says only that none helped
+        each = getattr(error.__cause__, "exceptions", [error])
+        said = _shortened(str(each[0]))
         return kind(f"Neo4j cannot be reached: {said}", record=record, hint="Start it, or give another address")
     return kind(f"Neo4j refuses: {_shortened(str(error))}", record=record)
 
