@@ -26,13 +26,17 @@ import httpx
 
 @dataclass
 class Options:
-    """How the server is: seconds that an answer takes, models, log-probabilities, the key it wants, most at once."""
+    """How the server is: seconds that an answer takes, models, log-probabilities, the key it wants, most at once.
+
+    ``bound`` is the name that it has for the longest answer.
+    """
 
     delay: float = 0.0
     models: list[str] = field(default_factory=lambda: ["stub"])
     logprobs: bool = True
     key: str | None = None
     most: int | None = None
+    bound: str = "max_tokens"
     fault: str = ""
 
 
@@ -130,6 +134,9 @@ class _Server:
         number = self.attempts[text]
         self.attempts[text] += 1
         fault = faults[number] if number < len(faults) else ""
+        if self.options.bound not in body:
+            words = f"Unsupported parameter: 'max_tokens' is not supported with this model. Use '{self.options.bound}'"
+            return self.send(writer, 400, {"error": {"message": words, "code": "unsupported_parameter"}})
         if self.options.most and self.active > self.options.most:
             return self.send(writer, 429, {"error": {"message": "too many requests"}})
         if fault == "slow":

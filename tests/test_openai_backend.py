@@ -417,6 +417,17 @@ def test_an_address_without_v1_is_told_from_a_server_without_a_list(server: Lvlm
         OpenAIBackend(server.address.removesuffix("/v1"))
 
 
+def test_a_server_that_calls_the_longest_answer_otherwise_is_asked_so() -> None:
+    texts = ['say "max_tokens": 3', *(f"question {number}" for number in range(20))]
+    with running(bound="max_completion_tokens") as server:
+        assert asked(server.address, *texts, concurrency=4) == {text: f"answer to {text}" for text in texts}
+        stats = server.stats()
+        assert sorted(stats["paid"]) == sorted(texts) and stats["requests"] <= len(texts) + 4
+    with running(bound="max_length") as server:  # a name that is not ours is not tried
+        (error,) = asked(server.address, "once").values()
+        assert error.status == 400 and server.stats()["requests"] == 1
+
+
 def test_logprobs_are_found_out_once() -> None:
     with running() as server:
         backend = OpenAIBackend(server.address)

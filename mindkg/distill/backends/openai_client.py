@@ -39,6 +39,9 @@ _CROWDED: Final = frozenset({429, 503, 529})
 _SECRET: Final = 8
 """Characters that a secret has at least."""
 
+_BOUND: Final = b'"max_tokens":', b'"max_completion_tokens":'
+"""What a body calls the longest answer, and what OpenAI's models from o1 on want it to be called."""
+
 _USELESS: Final = frozenset({*range(300, 400), 401, 403, 404, 405})
 """What says, at the start, that no request will be answered: a wrong key or a wrong address."""
 
@@ -59,7 +62,7 @@ class ChatClient:
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._resume = self._slowed = 0.0
-        self._answered = False
+        self._answered = self._renamed = False
         self._idle: list[httpx.AsyncClient] = []
         self._all: list[httpx.AsyncClient] = []
 
@@ -71,10 +74,13 @@ class ChatClient:
         attempt = 0
         while True:
             await self._enter()
-            started = time.monotonic()
+            started, renamed = time.monotonic(), self._renamed
             try:
-                answer = await self._once(content, started)
+                answer = await self._once(content.replace(*_BOUND, 1) if renamed else content, started)
             except RequestError as error:
+                if error.status == 400 and not renamed and "max_completion_tokens" in error.args[0]:
+                    self._renamed = True
+                    continue
                 attempt += 1
                 error.seconds = time.monotonic() - started
                 if not error.retryable or attempt > self._attempts(error):
