@@ -164,11 +164,11 @@ class KnowledgeBase:
     ) -> dict[str, int]:
         """Load the graph into ``engine`` (ladybug, oxigraph, neo4j or sparql) and return what it holds by class.
 
-        The embedded ones are loaded if they are stale. ``neo4j`` takes the server's ``uri``, ``user`` and
-        ``database`` (else NEO4J_URI, NEO4J_USERNAME and NEO4J_DATABASE; the password is NEO4J_PASSWORD), or, with
-        ``offline``, the folder ``neo4j_home`` of a server that is stopped. ``sparql`` takes the ``endpoint`` and the
-        IRI of the named ``graph``. With ``explain`` nothing is loaded: the steps go to ``progress``, and the counts
-        are those that the engine would hold.
+        The embedded ones are loaded if they are stale. ``neo4j`` takes the server's ``uri``, ``user`` and ``database``
+        (else NEO4J_URI, NEO4J_USERNAME and NEO4J_DATABASE; the password is NEO4J_PASSWORD), or, with ``offline``, the
+        folder ``neo4j_home`` of a server that is stopped (its settings' database where none is named). ``sparql`` takes
+        the ``endpoint`` and the IRI of the named ``graph``. With ``explain`` nothing is loaded: the steps go to
+        ``progress``, and the counts are those that the engine would hold.
 
         Raises InputError for an option of another engine, StoreError where the engine cannot be loaded or holds
         something else than the tables afterwards.
@@ -237,13 +237,14 @@ class KnowledgeBase:
         if endpoint is None:
             hint = "Give it: --endpoint http://127.0.0.1:3030/kb"
             raise InputError("a SPARQL server has an address", hint=hint)
+        from mindkg.stores.sparql import explain_sparql, load_sparql
+
+        steps = explain_sparql(endpoint, graph)
         folder = self.graph(include_filtered=include_filtered, progress=progress)
         if explain:
-            _say(progress, f"would write the graph as RDF into {endpoint}, {graph or 'a named graph of its own'}")
-            _say(progress, "would compare the counts with the tables")
+            for step in steps:
+                _say(progress, step)
             return expected_counts(folder)
-        from mindkg.stores.sparql import load_sparql
-
         return load_sparql(folder, endpoint, graph=graph, progress=progress)
 
     def _explain(self, engine: str, include_filtered: bool, progress: Progress | None) -> dict[str, int]:

@@ -63,6 +63,13 @@ def test_parameters_reach_the_query(kb: Path) -> None:
     assert json.loads(count) == [{"n": 60}]
 
 
+def test_what_json_lacks_is_text_or_null(kb: Path) -> None:
+    text = "RETURN date('2024-01-02') AS day, sqrt(-1.0) AS root, [date('2024-01-02')] AS days"
+    (row,) = json.loads(ok("cypher", kb, text, "--format", "json"), parse_constant=pytest.fail)
+    assert row == {"day": "2024-01-02", "root": None, "days": ["2024-01-02"]}
+    assert '["2024-01-02"]' in ok("cypher", kb, text)
+
+
 def test_info_and_queries_as_json(kb: Path) -> None:
     facts = json.loads(ok("info", kb, "--json"))
     assert facts["tables"]["products"] == 60 and facts["stores"] == ["graph", "ladybug", "oxigraph"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kb_equality import SAMPLE
@@ -65,6 +66,21 @@ def test_explain_does_nothing(kb: KnowledgeBase, tmp_path: Path) -> None:
     assert lines[-1].startswith("would load the graph into oxigraph")
     assert not (kb.path / "stores" / "oxigraph").exists()
     assert kb.load("sparql", endpoint="http://127.0.0.1:1/kb", explain=True, progress=lines.append) == expected
+
+
+def test_explain_of_a_sparql_server_looks_at_what_it_is_given(kb: KnowledgeBase) -> None:
+    expected, lines = expected_counts(kb.graph()), list[str]()
+    given: dict[str, Any] = {"explain": True, "progress": lines.append}
+    assert kb.load("sparql", endpoint="http://127.0.0.1:1/kb/query", **given) == expected
+    assert "http://127.0.0.1:1/kb/query, into the graph https://w3id.org/mindkg/graph" in lines[0]
+    for endpoint, graph in [
+        ("http://me:secret@127.0.0.1/kb", None),
+        ("bolt://127.0.0.1", None),
+        ("http://x", "no iri"),
+    ]:
+        with pytest.raises(StoreError) as error:
+            kb.load("sparql", endpoint=endpoint, graph=graph, **given)
+        assert "secret" not in str(error.value)
 
 
 def test_the_files_go_into_a_folder(kb: KnowledgeBase) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -40,14 +41,17 @@ def console() -> Console:
 
 
 def write_rows(rows: pa.Table, form: Format, title: str | None = None) -> None:
-    """Write ``rows`` to stdout as ``form``; JSON is one array of objects, arrow an IPC stream."""
+    """Write ``rows`` to stdout as ``form``; JSON is one array of objects, arrow an IPC stream.
+
+    JSON has no dates, no decimals and no NaN: the first two are text in it, the last is null.
+    """
     if form is Format.arrow:
         import pyarrow as pa
 
         with pa.ipc.new_stream(sys.stdout.buffer, rows.schema) as stream:
             stream.write_table(rows)
     elif form is Format.json:
-        json.dump(rows.to_pylist(), sys.stdout, ensure_ascii=False, indent=1)
+        json.dump(_finite(rows.to_pylist()), sys.stdout, ensure_ascii=False, indent=1, default=str)
         sys.stdout.write("\n")
     elif form is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -74,8 +78,17 @@ def _write_table(rows: pa.Table, title: str | None) -> None:
     console().print(table)
 
 
+def _finite(value: Any) -> Any:
+    """Return ``value`` with None for each float in it that is no number or without end."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _plain(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
 
 
 def _shown(value: Any) -> str:

@@ -21,7 +21,7 @@ from mindkg.graph.rdf_model import prefixes
 from mindkg.resources import data_folder
 from mindkg.stores.base import Dialect, Progress, check_counts, counts, one_line
 from mindkg.stores.oxigraph import GRAPH, HELD, UNREAD, result_table, triple_table
-from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint
+from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint, split_address
 
 _BESIDE: Final = "/loading"
 """What follows the name of a graph while a newer one is loaded beside it."""
@@ -99,6 +99,16 @@ class SparqlStore:
         if self._endpoint is not None:
             self._endpoint.close()
             self._endpoint = None
+
+
+def explain_sparql(endpoint: str, graph: str | None = None) -> list[str]:
+    """Return what ``load_sparql`` would do, a line each; raises StoreError for an address or a graph that cannot be."""
+    address, _ = split_address(endpoint)
+    return [
+        f"would write the graph as RDF by parts into {address}, into the graph {_graph(graph or GRAPH)}",
+        "would load it beside a graph of an older KB, and put it in that one's place when it is whole",
+        "would compare the number of triples, and the counts with the tables",
+    ]
 
 
 def load_sparql(

@@ -61,7 +61,7 @@ class Endpoint:
     """One SPARQL endpoint, its addresses found from the one that a user gives; threads may share it."""
 
     def __init__(self, address: str) -> None:
-        self.address, self._base = _split(address)
+        self.address, self._base = split_address(address)
         self._client = httpx.Client(timeout=_TIMEOUT, auth=_user(), headers=_token())
         self._queries = ""
         self._updates = ""
@@ -218,10 +218,10 @@ def said(answer: httpx.Response) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _split(address: str) -> tuple[str, str]:
+def split_address(address: str) -> tuple[str, str]:
     """Return ``address``, and what is left of it without the name of one service of several behind it.
 
-    >>> _split("http://localhost:3030/kb/query")
+    >>> split_address("http://localhost:3030/kb/query")
     ('http://localhost:3030/kb/query', 'http://localhost:3030/kb')
     """
     hint = "Give one such as http://localhost:3030/kb"
