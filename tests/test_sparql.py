@@ -121,6 +121,17 @@ def test_an_older_graph_is_replaced_whole(
         SparqlStore.connect(sparql_server, f"{graph_name}/loading")
 
 
+def test_the_environment_names_the_graph(
+    sparql_server: str, graph_name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARQL_GRAPH", graph_name)
+    load_sparql(folder, sparql_server)
+    assert SparqlStore.connect(sparql_server).graph == graph_name
+    monkeypatch.setenv("SPARQL_GRAPH", "no iri")
+    with pytest.raises(StoreError, match="no IRI of a graph"):
+        load_sparql(folder, sparql_server)
+
+
 def test_a_server_says_which_graph_it_holds(
     sparql_server: str, graph_name: str, folder: Path, newer: Path, tmp_path: Path
 ) -> None:

@@ -46,7 +46,10 @@ def load(
         Path | None, typer.Option(help="neo4j: the folder of that server.", show_default=False)
     ] = None,
     endpoint: Annotated[str | None, typer.Option(help="sparql: the endpoint's address.", show_default=False)] = None,
-    graph: Annotated[str | None, typer.Option(help="sparql: the IRI of the named graph.", show_default=False)] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option(help="sparql: the IRI of the named graph; else SPARQL_GRAPH.", show_default=False),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say what would be done, and do nothing.")] = False,
     include_filtered: IncludeFiltered = False,
 ) -> None:

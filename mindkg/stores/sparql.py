@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -50,10 +51,11 @@ class SparqlStore:
     def connect(cls, address: str, graph: str | None = None) -> Self:
         """Return the graph behind the endpoint ``address``; raises StoreError, one line, where there is none.
 
-        ``graph`` is the IRI of a named graph or "default"; without it the one that mindkg loads into, or else the
-        endpoint's default graph, whichever has triples.
+        ``graph`` (else SPARQL_GRAPH) is the IRI of a named graph or "default"; without it the one that mindkg loads
+        into, or else the endpoint's default graph, whichever has triples.
         """
-        wanted = [_graph(graph)] if graph else [GRAPH, DEFAULT]
+        named = graph or os.environ.get("SPARQL_GRAPH")
+        wanted = [_graph(named)] if named else [GRAPH, DEFAULT]
         endpoint = Endpoint.reading(address)
         try:
             found = next((name for name in wanted if _ask(endpoint, "ASK { ?s ?p ?o }", name)), None)
@@ -105,7 +107,7 @@ def explain_sparql(endpoint: str, graph: str | None = None) -> list[str]:
     """Return what ``load_sparql`` would do, a line each; raises StoreError for an address or a graph that cannot be."""
     address, _ = split_address(endpoint)
     return [
-        f"would write the graph as RDF by parts into {address}, into the graph {_graph(graph or GRAPH)}",
+        f"would write the graph as RDF by parts into {address}, into the graph {_graph(graph)}",
         "would load it beside a graph of an older KB, and put it in that one's place when it is whole",
         "would compare the number of triples, and the counts with the tables",
     ]
@@ -116,9 +118,10 @@ def load_sparql(
 ) -> dict[str, int]:
     """Load the graph folder ``folder`` into ``graph`` of the SPARQL server ``endpoint`` and return its counts by class.
 
-    ``graph`` is an IRI or "default"; without it https://w3id.org/mindkg/graph. The triples go in by parts, and a load
-    that was cut off goes on with the part that lacks. An older graph stays as it is until the new one, loaded beside
-    it, holds what the tables say, and is then replaced in one update. Loading the same again changes nothing.
+    ``graph`` (else SPARQL_GRAPH) is an IRI or "default"; without it https://w3id.org/mindkg/graph. The triples go in by
+    parts, and a load that was cut off goes on with the part that lacks. An older graph stays as it is until the new
+    one, loaded beside it, holds what the tables say, and is then replaced in one update. Loading the same again changes
+    nothing.
 
     Raises StoreError, one line: no endpoint, one that takes no updates, a graph that something else wrote, a count
     that differs from the tables (what was loaded is removed then).
@@ -126,8 +129,8 @@ def load_sparql(
     report = progress or (lambda line: None)
     server = Endpoint.writing(endpoint)
     try:
-        _Load(server, folder, _graph(graph or GRAPH), report).run()
-        store = SparqlStore(server, _graph(graph or GRAPH))
+        _Load(server, folder, _graph(graph), report).run()
+        store = SparqlStore(server, _graph(graph))
         return counts(store)
     finally:
         server.close()
@@ -330,7 +333,9 @@ def _with_prefixes(text: str) -> str:
     return "".join(f"PREFIX {name}: <{iri}> " for name, iri in prefixes().items() if f"{name}:" in text) + text
 
 
-def _graph(name: str) -> str:
+def _graph(name: str | None) -> str:
+    """Return the graph that is called ``name``, or else by SPARQL_GRAPH, or that of mindkg; raises StoreError."""
+    name = name or os.environ.get("SPARQL_GRAPH") or GRAPH
     if name != DEFAULT and not _IRI.fullmatch(name):
         raise StoreError(f"{name!r} is no IRI of a graph", hint='Give one such as https://example.org/kb, or "default"')
     return name
