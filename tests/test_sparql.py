@@ -504,4 +504,4 @@ def test_addresses_of_known_servers_are_found() -> None:
         ("https://h/repositories/kb/statements", "https://h/repositories/kb"),
         ("http://h/sparql", "http://h"),
     ):
-        assert sparql_http._split(given)[1] == base
+        assert sparql_http.split_address(given)[1] == base
