@@ -239,7 +239,7 @@ class KnowledgeBase:
             raise InputError("a SPARQL server has an address", hint=hint)
         from mindkg.stores.sparql import explain_sparql, load_sparql
 
-        steps = explain_sparql(endpoint, graph)
+        steps = explain_sparql(endpoint, graph)  # a mistake shows before the graph is made
         folder = self.graph(include_filtered=include_filtered, progress=progress)
         if explain:
             for step in steps:

@@ -37,7 +37,7 @@ def draw_tree(points: pa.Table, lines: pa.Table, order: Sequence[str]) -> Chart:
     drawn = alt.Chart(alt.Data(values=rules)).mark_rule().encode(**ends_of, x2="x2:Q", y2="y2:Q", **_ways(alt, lines))
     halo = base.mark_text(align="left", dx=9, fontSize=11, stroke="white", strokeWidth=3).encode(text="concept:N")
     text = base.mark_text(align="left", dx=9, fontSize=11).encode(text="concept:N")
-    chart = drawn + _points(alt, base, order, pc.max(points["assertions"]).as_py()) + halo + text
+    chart = drawn + _points(alt, base, order, points) + halo + text
     return chart.properties(**size).configure_view(stroke=None)
 
 
@@ -65,7 +65,7 @@ def draw_rings(points: pa.Table, lines: pa.Table, order: Sequence[str], *, size:
         text="concept:N", color=alt.condition(found, alt.value("#cc0000"), alt.value("black"))
     )
     moved = alt.selection_interval(bind="scales")
-    dots = _points(alt, base, order, pc.max(points["assertions"]).as_py()).add_params(moved, find)
+    dots = _points(alt, base, order, points).add_params(moved, find)
     return (rules + dots + halo + text).properties(width=size, height=size).configure_view(stroke=None)
 
 
@@ -100,8 +100,8 @@ def _ways(alt: Any, lines: pa.Table) -> dict[str, Any]:
     }
 
 
-def _points(alt: Any, base: Any, order: Sequence[str], most: int) -> Any:
-    """Return points whose colour and shape tell their kind and whose size their assertions, which are ``most``."""
+def _points(alt: Any, base: Any, order: Sequence[str], points: pa.Table) -> Any:
+    """Return points whose colour and shape tell their kind and whose size their assertions."""
     own = [kind for kind in order if kind != REST]
     domain = [*own, *(kind for kind in order if kind == REST)]
     grey = len(domain) - len(own)
@@ -110,6 +110,7 @@ def _points(alt: Any, base: Any, order: Sequence[str], most: int) -> Any:
         channel: getattr(alt, channel.title())("kind:N", title=None, scale=alt.Scale(domain=domain, range=list(found)))
         for channel, found in ranges.items()
     }
+    most = pc.max(points["assertions"]).as_py()
     # a scale of a few assertions would have halves of them in its legend
     legend = alt.Legend(values=list(range(most + 1))) if most < _FEW else alt.Legend()
     area = alt.Size("assertions:Q", scale=alt.Scale(type="sqrt", range=[25, 260]), title="assertions", legend=legend)

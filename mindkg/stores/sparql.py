@@ -54,8 +54,8 @@ class SparqlStore:
         ``graph`` (else SPARQL_GRAPH) is the IRI of a named graph or "default"; without it the one that mindkg loads
         into, or else the endpoint's default graph, whichever has triples.
         """
-        named = graph or os.environ.get("SPARQL_GRAPH")
-        wanted = [_graph(named)] if named else [GRAPH, DEFAULT]
+        named = _named(graph)
+        wanted = [named] if named else [GRAPH, DEFAULT]
         endpoint = Endpoint.reading(address)
         try:
             found = next((name for name in wanted if _ask(endpoint, "ASK { ?s ?p ?o }", name)), None)
@@ -107,7 +107,7 @@ def explain_sparql(endpoint: str, graph: str | None = None) -> list[str]:
     """Return what ``load_sparql`` would do, a line each; raises StoreError for an address or a graph that cannot be."""
     address, _ = split_address(endpoint)
     return [
-        f"would write the graph as RDF by parts into {address}, into the graph {_graph(graph)}",
+        f"would write the graph as RDF by parts into {address}, into the graph {_named(graph) or GRAPH}",
         "would load it beside a graph of an older KB, and put it in that one's place when it is whole",
         "would compare the number of triples, and the counts with the tables",
     ]
@@ -129,9 +129,9 @@ def load_sparql(
     report = progress or (lambda line: None)
     server = Endpoint.writing(endpoint)
     try:
-        _Load(server, folder, _graph(graph), report).run()
-        store = SparqlStore(server, _graph(graph))
-        return counts(store)
+        target = _named(graph) or GRAPH
+        _Load(server, folder, target, report).run()
+        return counts(SparqlStore(server, target))
     finally:
         server.close()
 
@@ -333,10 +333,10 @@ def _with_prefixes(text: str) -> str:
     return "".join(f"PREFIX {name}: <{iri}> " for name, iri in prefixes().items() if f"{name}:" in text) + text
 
 
-def _graph(name: str | None) -> str:
-    """Return the graph that is called ``name``, or else by SPARQL_GRAPH, or that of mindkg; raises StoreError."""
-    name = name or os.environ.get("SPARQL_GRAPH") or GRAPH
-    if name != DEFAULT and not _IRI.fullmatch(name):
+def _named(graph: str | None) -> str | None:
+    """Return ``graph``, else what SPARQL_GRAPH names, None where neither does; raises StoreError for what is no IRI."""
+    name = graph or os.environ.get("SPARQL_GRAPH") or None
+    if name and name != DEFAULT and not _IRI.fullmatch(name):
         raise StoreError(f"{name!r} is no IRI of a graph", hint='Give one such as https://example.org/kb, or "default"')
     return name
 

@@ -129,7 +129,8 @@ class LocalBackend:
         except Exception as error:
             if len(batch) == 1:
                 yield batch[0].request, _refusal(error)
-            for one in batch if len(batch) > 1 else ():
+                return
+            for one in batch:
                 yield from self._answer([one])
 
     def _generated(self, batch: Sequence[_Ready]) -> list[tuple[Request, Outcome]]:

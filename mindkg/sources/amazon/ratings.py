@@ -63,7 +63,7 @@ def columns_of(path: Path) -> Columns | None:
 
 def _named(line: bytes) -> Columns | None:
     """Return the columns that a first line names, None where it does not name all three."""
-    names = [name.lower() for name in line.decode("utf-8", "replace").strip().split(",")]
+    names = [name.lower() for name in _fields(line, "replace")]
     person, product, time = (_place(names, known) for known in _NAMES)
     if person is None or product is None or time is None:
         return None
@@ -71,8 +71,8 @@ def _named(line: bytes) -> Columns | None:
 
 
 def _place(names: Sequence[str], known: set[str]) -> int | None:
-    return next((place for place, name in enumerate(names) if name.strip(' "') in known), None)
+    return next((place for place, name in enumerate(names) if name in known), None)
 
 
-def _fields(line: bytes) -> list[str]:
-    return [field.strip(' "') for field in line.decode("utf-8").strip().split(",")]
+def _fields(line: bytes, errors: str = "strict") -> list[str]:
+    return [field.strip(' "') for field in line.decode("utf-8", errors).strip().split(",")]
