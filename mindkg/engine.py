@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
+import re
 import socket
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,7 +104,12 @@ def read_parquet(*paths: Path) -> daft.DataFrame:
     Daft takes a relative path for a URL and any path for a pattern; here all characters stand for themselves.
     """
     absolute = [path.absolute() for path in paths]
-    return daft.read_parquet([glob.escape(str(path)) + ("/*.parquet" if path.is_dir() else "") for path in absolute])
+    return daft.read_parquet([_literal(path) + ("/*.parquet" if path.is_dir() else "") for path in absolute])
+
+
+def _literal(path: Path) -> str:
+    """Return the pattern that matches ``path`` alone: Daft's patterns have braces and backslashes too."""
+    return re.sub(r"[*?\[\]{}\\]", r"[\g<0>]", str(path))
 
 
 def from_arrow(table: pa.Table) -> daft.DataFrame:

@@ -1,0 +1,129 @@
+"""Every verb under hostile conditions: it does its work, or says in one line why not, and never shows a traceback.
+
+``VERBS`` has a command for each verb; a new verb without one fails ``test_every_verb_has_a_command``. A condition is a
+test that runs them all: call ``run`` with ``places`` and check with ``one_line``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from conftest import ROOT
+from kb_equality import sample_rows, write_rows
+from typer.main import get_command
+
+from mindkg.cli.app import app
+from mindkg.cli.reference import _verbs
+
+MINDKG: Final = [sys.executable, "-m", "mindkg"]
+SHOP: Final = ROOT / "examples" / "shop"
+
+VERBS: Final[Mapping[str, tuple[str, ...]]] = {
+    "build": ("build", "{source}", "--isa", "{isa}", "--vague", "{vague}", "-o", "{kb}"),
+    "info": ("info", "{kb}"),
+    "query": ("query", "{kb}", "relation-counts"),
+    "queries": ("queries",),
+    "sparql": ("sparql", "{kb}", "@{sparql}"),
+    "cypher": ("cypher", "{kb}", "MATCH (c:Concept) RETURN c.label LIMIT 3"),
+    "load": ("load", "{kb}", "oxigraph"),
+    "export": ("export", "{kb}", "--to", "turtle", "-o", "{output}.ttl"),
+    "validate": ("validate", "{kb}"),
+    "serve": ("serve", "{kb}", "--port", "0"),
+    "hypernyms": ("hypernyms", "{kb}", "-o", "{output}-report"),
+    "clean": ("clean", "{kb}"),
+    "ingest": ("ingest", "{metadata}", "--reviews", "{reviews}", "-o", "{shop}"),
+    "images": ("images", "{shop}", "--base", "{pictures}"),
+    "distill": ("distill", "{shop}", "--backend", "replay:{answers}", "--relations", "usedFor"),
+    "ledger": ("ledger", "{shop}"),
+    "parse": ("parse", "{texts}"),
+    "link": ("link", "{texts}", "--isa", "{isa}"),
+    "concepts lookup": ("concepts", "lookup", "coffee", "--isa", "{isa}"),
+}
+"""A command for each verb, in an order in which they can run one after the other: ``build`` and ``ingest`` make what
+others read. The words in braces are those of ``places``."""
+
+MORE: Final[Mapping[str, tuple[str, ...]]] = {
+    f"export {form}": ("export", "{kb}", "--to", form, "-o", "{output}." + form)
+    for form in ("ntriples", "jsonld", "graphml", "csv", "triples", "neo4j-import")
+}
+"""Further commands that write where the user says."""
+
+FIRST: Final = ("build", "ingest")
+"""The verbs that others need to have run."""
+
+
+def places(folder: Path) -> dict[str, str]:
+    """Return the paths that the commands name, all in ``folder``; the files that they read are there."""
+    folder.mkdir(parents=True)
+    header, rows = sample_rows()
+    write_rows(folder / "source.csv", header, rows[:40])
+    (folder / "isa.tsv").write_text("drink\tcoffee\t9\nplant\tcoffee\t1\nactivity\thiking\t5\nroom\tkitchen\t3\n")
+    (folder / "vague.txt").write_text("thing\n")
+    (folder / "texts.jsonl").write_text('{"id": 1, "text": "They are both used for hiking.", "relation": "usedFor"}\n')
+    (folder / "ask.rq").write_text("SELECT ?c { ?c a skos:Concept } LIMIT 3")
+    for file in ("metadata.jsonl", "reviews.jsonl", "answers.jsonl"):
+        shutil.copy(SHOP / file, folder / file)
+    shutil.copytree(SHOP / "pictures", folder / "pictures")
+    named = {"source": "source.csv", "isa": "isa.tsv", "vague": "vague.txt", "texts": "texts.jsonl", "sparql": "ask.rq"}
+    named |= {name: f"{name}.jsonl" for name in ("metadata", "reviews", "answers")}
+    named |= {name: name for name in ("kb", "shop", "output", "pictures")}
+    return {word: str(folder / name) for word, name in named.items()}
+
+
+def command(arguments: tuple[str, ...], at: Mapping[str, str]) -> list[str]:
+    """Return the whole command with the paths of ``places`` in it."""
+    return [*MINDKG, *(argument.format_map(dict(at)) for argument in arguments)]
+
+
+def run(arguments: tuple[str, ...], at: Mapping[str, str], **more: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of ``VERBS`` or ``MORE``; the server is stopped when it answers."""
+    whole = command(arguments, at)
+    if arguments[0] == "serve":
+        return _served(whole, **more)
+    return subprocess.run(whole, input=b"", capture_output=True, timeout=300, **more)
+
+
+def _served(whole: list[str], **more: Any) -> subprocess.CompletedProcess[bytes]:
+    with subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=-1, stderr=-1, **more) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.terminate()
+        rest, said = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(whole, process.returncode, first + rest, said)
+
+
+def one_line(done: subprocess.CompletedProcess[bytes]) -> None:
+    """Fail unless a command did its work or ended with one line that says why it could not."""
+    said = done.stderr.decode("utf-8", "replace")
+    assert "Traceback" not in said, said
+    assert "panicked" not in said, said
+    assert done.returncode in (0, 1), f"exit {done.returncode}: {said}"
+    if done.returncode:
+        assert said.rstrip().splitlines()[-1].startswith("mindkg: "), said
+
+
+def test_every_verb_has_a_command() -> None:
+    assert sorted(VERBS) == sorted(name for name, _ in _verbs(get_command(app)))
+
+
+HOSTILE: Final = {
+    "pattern": "x}{brace}ok{1,2}b\\s*?[a-b]!^[",
+    "address": " 50%41%zz#a?b&c=d;e\n\tf\u2028g ' \" ",
+    "scheme": "-o file:x:y",
+}
+"""Names that a library may take for a pattern, an address, an option or something else."""
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_path_works(name: str, tmp_path: Path) -> None:
+    at = places(tmp_path / name)
+    for verb, arguments in {**VERBS, **MORE}.items():
+        done = run(arguments, at)
+        one_line(done)
+        assert done.returncode == 0, f"{verb}: {done.stderr.decode()}"
