@@ -192,6 +192,16 @@ _ODD = {
     "empty-object": {},
     "no-choices": {"choices": []},
     "error-in-200": {"error": {"message": "the engine died"}},
+    "crowded-in-200": {"error": {"message": "too many requests", "code": "429"}, "choices": []},
+    "refused-in-200": {"error": {"message": "the prompt is too long", "type": "invalid_request_error"}},
+    "error-in-choice": {
+        "choices": [{"message": {"content": "The pot"}, "finish_reason": "stop", "error": {"message": "provider died"}}]
+    },
+    "error-beside-message": {
+        "choices": [{"message": {"content": "The pot", "error": "the worker died"}, "finish_reason": None}]
+    },
+    "finish-error": {"choices": [{"message": {"content": "The potential"}, "finish_reason": "error"}]},
+    "finish-null": {"choices": [{"message": {"content": None}, "finish_reason": None}]},
     "list": [1, 2],
     "null": _choice(content=None),
     "thought": _choice(content=None, reasoning_content="hm"),

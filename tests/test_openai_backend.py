@@ -20,7 +20,8 @@ from lvlm_server import LvlmServer, running
 
 from mindkg.distill.backends import openai_client
 from mindkg.distill.backends.openai import OpenAIBackend, chat_answer, chat_body
-from mindkg.distill.backends.openai_chat import one_line, server_words
+from mindkg.distill.backends.openai_chat import server_words
+from mindkg.distill.backends.server_errors import one_line
 from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject, request_key
 from mindkg.errors import InputError, MindKGError
 
@@ -139,7 +140,12 @@ def test_pictures_are_opened_when_sent_and_one_that_is_gone_fails_alone(
 
 
 @pytest.mark.parametrize(
-    "fault", ["408", "409", "429", "500", "502-html,500,503", "529", "disconnect", "half,half", "unzipped"]
+    "fault",
+    [
+        *("408", "409", "429", "500", "502-html,500,503", "529", "disconnect", "half,half", "unzipped"),
+        *("no-choices", "error-in-200", "error-in-choice", "error-beside-message", "finish-error", "finish-null"),
+        "crowded-in-200",
+    ],
 )
 def test_what_may_pass_is_tried_again(server: LvlmServer, fault: str) -> None:
     text = f"again fault:{fault}"
@@ -160,8 +166,7 @@ def test_what_will_not_pass_is_not_tried_again(server: LvlmServer, status: int) 
     ("fault", "said"),
     [
         ("empty-object", "no choices: {}"),
-        ("no-choices", "no choices"),
-        ("error-in-200", "no choices: the engine died"),
+        ("refused-in-200", "the server says (400): the prompt is too long"),
         ("list", "not a JSON object: [1, 2]"),
         ("null", 'no text: {"choices"'),
         ("thought", "thought and did not answer"),

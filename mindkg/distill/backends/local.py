@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.distill.backends.base import Outcome
-from mindkg.distill.backends.openai_chat import one_line
+from mindkg.distill.backends.server_errors import one_line
 from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError, MindKGError
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mindkg.distill.backends.json_text import read_json, well_formed
+from mindkg.distill.backends.server_errors import error_message, interrupted, one_line, reported_error
 from mindkg.distill.requests import Answer, Picture, Request, RequestError
 
-LONGEST: Final = 300
-"""Code points of a server's words that an error repeats."""
+_CERTAIN: Final = 1e-3
+"""A log-probability that is greater than 0 by no more than this was rounded."""
 
 _TAGS: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.S | re.I)
 
@@ -47,21 +48,30 @@ def picture_url(pictures: tuple[Picture, ...]) -> str:
 
 
 def chat_answer(body: Any) -> Answer:
-    """Return the answer in ``body``, the parsed JSON of a chat completion; raises RequestError where there is none."""
+    """Return the answer in ``body``, the parsed JSON of a chat completion; raises RequestError where there is none.
+
+    The error can be retried where the server, and not the request, is the reason: it reports an error of its own, or
+    stopped before the end of the answer.
+    """
     choice = _choice(body)
-    message = choice.get("message")
+    if error := interrupted(body, choice):
+        raise error
+    message, reason = choice.get("message"), choice.get("finish_reason")
     if not isinstance(message, Mapping):
-        raise RequestError(f"the answer has no message: {one_line(body)}")
+        raise RequestError(f"the answer has no message: {one_line(body)}", status=200)
     text = _text(message)
+    if not text and not reason:
+        raise RequestError("the server stopped before the answer began", retryable=True)
     if not text and any(message.get(name) for name in ("reasoning_content", "reasoning")):
-        raise RequestError("the model thought and did not answer", hint="Allow it more tokens with --max-tokens")
+        hint = "Allow it more tokens with --max-tokens"
+        raise RequestError("the model thought and did not answer", status=200, hint=hint)
     if text is None:
-        raise RequestError(f"the answer has no text: {one_line(body)}")
-    reason, usage = choice.get("finish_reason"), body.get("usage")
+        raise RequestError(f"the answer has no text: {one_line(body)}", status=200)
+    usage = body.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     return Answer(
-        text,
-        reason if isinstance(reason, str) else None,
+        well_formed(text),
+        one_line(reason) if isinstance(reason, str) else None,
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
         first_token(choice),
@@ -93,37 +103,39 @@ def server_words(content: bytes) -> str:
     """
     text = content.decode("utf-8", "replace")
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = read_json(text)
+    except ValueError:
         return one_line(_TAGS.sub(" ", text)) or "nothing"
-    return _message(body) or one_line(body)
+    return error_message(body) or one_line(body)
 
 
-def one_line(said: Any) -> str:
-    """Return text, or anything that JSON can write, as one line of at most ``LONGEST`` code points."""
-    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 20 * LONGEST]).split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+def log_probability(value: Any) -> float | None:
+    """Return ``value`` as a natural log-probability, None where it is not one (no number, infinite, over 0).
 
-
-def _message(body: Any) -> str | None:
-    """Return the words of an error in the shapes that servers give it."""
-    for name in ("error", "message", "detail", "msg"):
-        found = body.get(name) if isinstance(body, Mapping) else None
-        if isinstance(found, Mapping):
-            return _message(found) or one_line(found)
-        if found:
-            return one_line(found)
-    return None
+    >>> [log_probability(value) for value in (-0.5, 0, 1e-6, -(10**400), float("-inf"), 3, True, "-1")]
+    [-0.5, 0.0, 0.0, None, None, None, None, None]
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        logprob = float(value)
+    except OverflowError:
+        return None
+    return min(logprob, 0.0) if math.isfinite(logprob) and logprob <= _CERTAIN else None
 
 
 def _choice(body: Any) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
-        raise RequestError(f"the answer is not a JSON object: {one_line(body)}")
+        raise RequestError(f"the answer is not a JSON object: {one_line(body)}", status=200)
     choices = body.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
         return choices[0]
-    raise RequestError(f"the answer has no choices: {_message(body) or one_line(body)}")
+    if error_message(body):
+        raise reported_error(body)
+    message = f"the answer has no choices: {one_line(body)}"
+    if "choices" in body:  # a server that gave up sends an empty list, what is no chat server sends none
+        raise RequestError(message, retryable=True)
+    raise RequestError(message, status=200)
 
 
 def _text(message: Mapping[str, Any]) -> str | None:
@@ -138,10 +150,10 @@ def _text(message: Mapping[str, Any]) -> str | None:
 
 
 def _alternative(told: Any) -> tuple[str, float] | None:
-    token, logprob = (told.get("token"), told.get("logprob")) if isinstance(told, Mapping) else (None, None)
-    if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, int | float):
+    if not isinstance(told, Mapping) or not isinstance(told.get("token"), str):
         return None
-    return None if math.isnan(logprob) else (token, float(logprob))
+    logprob = log_probability(told.get("logprob"))
+    return None if logprob is None else (well_formed(told["token"]), logprob)
 
 
 def _count(told: Any) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import ssl
@@ -18,7 +17,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from mindkg.distill.backends.openai_chat import chat_answer, one_line, server_words
+from mindkg.distill.backends.json_text import read_json
+from mindkg.distill.backends.openai_chat import chat_answer, server_words
+from mindkg.distill.backends.server_errors import one_line
 from mindkg.distill.requests import PASSING, Answer, RequestError
 from mindkg.errors import InputError, MindKGError
 from mindkg.retry_after import retry_after
@@ -135,12 +136,15 @@ class ChatClient:
         if response.status_code != 200:
             raise self._refused(response, started)
         try:
-            answer = chat_answer(json.loads(response.content))
-        except (ValueError, RecursionError):
+            answer = chat_answer(read_json(response.content))
+        except ValueError:
             said = self._hidden(server_words(response.content))
             raise RequestError(f"the answer is not JSON: {said}", status=200) from None
         except RequestError as error:
-            raise RequestError(self._hidden(error.args[0]), status=200, hint=error.hint) from None
+            if error.status in _CROWDED:
+                self._slow_down(started)
+            said = self._hidden(error.args[0])
+            raise RequestError(said, status=error.status, retryable=error.retryable, hint=error.hint) from None
         text = self._hidden(answer.text) if _is_secret(self._key) else answer.text
         return replace(answer, text=text, seconds=time.monotonic() - started)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from mindkg.distill.backends.base import Outcome
+from mindkg.distill.backends.json_text import read_json, well_formed
 from mindkg.distill.requests import Answer, Request, RequestError
 from mindkg.errors import InputError
 from mindkg.identity import cobuy_key
@@ -117,17 +117,27 @@ def _pair(record: Mapping[str, Any], place: str) -> tuple[str, str]:
     raise InputError("a record names no request, product or pair", record=place, hint=_HINT)
 
 
-def _answer(record: Mapping[str, Any], text: str, place: str) -> Answer:
+def _answer(record: Mapping[str, Any], text: str, place: str) -> Answer | RequestError:
+    from mindkg.distill.backends.server_errors import interrupted
+
+    if broken := interrupted({}, record):
+        return broken
     first, reason = record.get("first"), record.get("finish_reason")
     try:
-        pairs = [(str(token), float(logprob)) for token, logprob in map(_alternative, first or ())]
+        pairs = [_alternative(pair) for pair in first or ()]
     except (TypeError, ValueError, LookupError) as error:
         raise InputError("a record's first is no list of tokens with log-probabilities", record=place) from error
-    return Answer(text, reason if isinstance(reason, str) else None, first=tuple(pairs) or None)
+    alternatives = tuple(pair for pair in pairs if pair) or None
+    return Answer(well_formed(text), reason if isinstance(reason, str) else None, first=alternatives)
 
 
-def _alternative(pair: Any) -> tuple[Any, Any]:
-    return (pair["token"], pair["logprob"]) if isinstance(pair, Mapping) else (pair[0], pair[1])
+def _alternative(pair: Any) -> tuple[str, float] | None:
+    """Return a token with its log-probability, None where that is infinite or out of range."""
+    from mindkg.distill.backends.openai_chat import log_probability
+
+    token, logprob = (pair["token"], pair["logprob"]) if isinstance(pair, Mapping) else (pair[0], pair[1])
+    number = log_probability(logprob if isinstance(logprob, int | float) else float(logprob))
+    return None if number is None else (well_formed(str(token)), number)
 
 
 def _nameless(record: Mapping[str, Any], place: str) -> InputError:
@@ -141,14 +151,15 @@ def _nameless(record: Mapping[str, Any], place: str) -> InputError:
 def batch_outcome(record: Mapping[str, Any]) -> Answer | RequestError:
     """Return what one line of a batch service's results says of its request."""
     from mindkg.distill.backends.openai import chat_answer
+    from mindkg.distill.backends.server_errors import http_status, reported_error
 
     response = _response(record)
-    error, status = record.get("error"), response.get("status_code")
-    if error or status != 200:
-        said = json.dumps(error or response.get("body") or "no answer", ensure_ascii=False)[:500]
-        return RequestError(f"the batch service says: {said}", status=status if type(status) is int else None)
+    body, status = response.get("body"), response.get("status_code")
+    if record.get("error") or status not in (200, "200"):
+        told = record if record.get("error") else body or {"message": "no answer"}
+        return reported_error(told, http_status(status))
     try:
-        return chat_answer(response.get("body"))
+        return chat_answer(body)
     except RequestError as refused:
         return refused
 
@@ -195,8 +206,8 @@ def _lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                record = read_json(line)
+            except ValueError as error:
                 raise InputError("a line is not JSON", record=f"{file}:{number}", hint=_HINT) from error
             if not isinstance(record, dict):
                 raise InputError("a line is not a JSON object", record=f"{file}:{number}", hint=_HINT)
