@@ -99,7 +99,12 @@ def _plain(value: object) -> str:
 
 
 def test_graphml_is_read_by_networkx(folder: Path, tmp_path: Path) -> None:
-    rows = write_graphml(folder, tmp_path / "kb.graphml")
+    lines: list[str] = []
+    rows = write_graphml(folder, tmp_path / "kb.graphml", report=lines.append)
+    written = (tmp_path / "kb.graphml").read_text("utf-8").count("\ufffd")
+    assert written and lines == [
+        f"{written:,} characters that XML cannot hold are U+FFFD in the GraphML; other forms keep them"
+    ]
     graph, ours = networkx.read_graphml(tmp_path / "kb.graphml", force_multigraph=True), to_networkx(folder)
     assert graph.number_of_nodes() == ours.number_of_nodes()
     assert graph.number_of_edges() == ours.number_of_edges() == sum(n for name, n in rows.items() if name.isupper())

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from mindkg.analysis.plots import Chart, altair
+from mindkg.analysis.plots import Chart, altair, specification
 
 NO_VAGUE: Final = "Vague concepts are left out of the picture"
 """What a figure without them says."""
@@ -56,7 +56,7 @@ def write_figure(figure: Figure, folder: Path) -> str:
     import vl_convert
 
     version = ".".join(altair().SCHEMA_VERSION.split(".")[:2])
-    svg: str = vl_convert.vegalite_to_svg(figure.chart.to_dict(), vl_version=version, allowed_base_urls=[])
+    svg: str = vl_convert.vegalite_to_svg(specification(figure.chart), vl_version=version, allowed_base_urls=[])
     place = folder / "figures"
     place.mkdir(parents=True, exist_ok=True)
     (place / f"{figure.name}.svg").write_text(svg, "utf-8")

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from mindkg.analysis.comparison import MEASURES
 from mindkg.analysis.distribution import AFTER, ALL, BEFORE
 from mindkg.errors import InputError
+from mindkg.xml_text import xml_values
 
 Chart = Any
 """An Altair chart; altair is an extra and is imported when a figure is made."""
@@ -50,6 +51,15 @@ def altair() -> Any:
         hint = 'Install it with: pip install "mindkg[plot]"'
         raise InputError(f"figures need {error.name}", hint=hint) from None
     return altair
+
+
+def specification(chart: Chart) -> dict[str, Any]:
+    """Return ``chart`` as a Vega-Lite specification, with U+FFFD for what SVG, which is XML, cannot hold.
+
+    vl-convert aborts the process for such a character in a title, a label or a row.
+    """
+    found: dict[str, Any] = xml_values(chart.to_dict())
+    return found
 
 
 def chart_data(table: pa.Table) -> Any:

@@ -17,10 +17,11 @@ from mindkg.analysis.facts import Facts, facts_of, read_tables
 from mindkg.analysis.figures import Figure, Section, write_figure, write_rows
 from mindkg.analysis.hierarchy import Hierarchy
 from mindkg.analysis.hierarchy_section import hierarchy_section, named_communities
-from mindkg.analysis.page import page
+from mindkg.analysis.page import chart_page, page
 from mindkg.analysis.plots import altair
 from mindkg.analysis.spread_section import spread_section
 from mindkg.errors import InputError
+from mindkg.xml_text import FORBIDDEN, xml_id, xml_text
 
 if TYPE_CHECKING:
     from mindkg.knowledge_base import KnowledgeBase
@@ -71,7 +72,8 @@ def hypernym_report(
     parts = [spread_section(facts)]
     if compare is not None:
         say(f"comparing with {compare.address}")
-        called = names or _names(kb.path, compare.path)
+        one, other = names or _names(kb.path, compare.path)
+        called = xml_text(one), xml_text(other)
         parts.append(comparison_section(facts, facts_of(read_tables(compare)), called))
     say("hypernym graph")
     noted = kb.manifest.stages["link"].notes.get("cycles_broken")
@@ -80,6 +82,9 @@ def hypernym_report(
     nodes = hierarchy.concept_measures(found.graph)
     parts.append(hierarchy_section(facts, tables, found, nodes, focus))
     folder = Path(output)
+    odd = sum(bool(FORBIDDEN.search(concept)) for concept in nodes["concept"].to_pylist())
+    if odd:
+        say(f"{odd:,} concepts have characters that XML cannot hold: U+FFFD in figures and pages, %XX in graph files")
     try:
         return _write(folder, kb.path.resolve().name, facts, found, nodes, parts, say)
     except OSError as error:
@@ -123,6 +128,12 @@ def _write(
     return Report(written, tuple(drawn), tuple(tables), tuple(line for part in parts for line in part.lines))
 
 
+def _xml_ids(concepts: list[str]) -> dict[str, str]:
+    """Return the node id of each concept in files that are XML: itself, or percent-encoded where one needs it."""
+    odd = any(map(FORBIDDEN.search, concepts))
+    return {concept: xml_id(concept) if odd else concept for concept in concepts}
+
+
 def _about(facts: Facts) -> list[str]:
     kept, linked = int(facts.kept.sum()), int(facts.linked[facts.kept].sum())
     share = f" ({linked / kept:.1%})" if kept else ""
@@ -142,10 +153,11 @@ def write_graph(found: Hierarchy, nodes: pa.Table, folder: Path) -> None:
     """
     direct = hierarchy.reduced(found.graph)
     graph: hierarchy.Graph = nx.DiGraph()
+    names = _xml_ids(nodes["concept"].to_pylist())
     for row in nodes.to_pylist():
-        graph.add_node(row.pop("concept"), **row)
+        graph.add_node(names[row.pop("concept")], **{**row, "community": names[row["community"]]})
     for narrow, broad, data in found.graph.edges(data=True):
-        graph.add_edge(narrow, broad, **data, direct=direct.has_edge(narrow, broad))
+        graph.add_edge(names[narrow], names[broad], **data, direct=direct.has_edge(narrow, broad))
     nx.write_graphml(graph, folder / "hypernyms.graphml")
     nx.write_gexf(graph, folder / "hypernyms.gexf")
     community = dict(zip(nodes["concept"].to_pylist(), nodes["community"].to_pylist(), strict=True))
@@ -153,4 +165,4 @@ def write_graph(found: Hierarchy, nodes: pa.Table, folder: Path) -> None:
     points, lines = pictures.ring_picture(direct, kinds)
     if len(points):
         chart = drawing.draw_rings(points, lines, order).properties(title="Hypernyms")
-        chart.save(str(folder / "hypernyms.html"), inline=True, embed_options={"actions": False})
+        (folder / "hypernyms.html").write_text(chart_page("Hypernyms", chart), "utf-8")

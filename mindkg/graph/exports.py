@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -15,34 +14,38 @@ import pyarrow.csv
 from mindkg.graph.output import writing, writing_folder
 from mindkg.graph.property_graph import NODES, named_tables, node_tables, relationship_tables, relationship_types
 from mindkg.graph.rdf_terms import STRING, contents, join
+from mindkg.xml_text import FORBIDDEN_RE2, xml_column, xml_id
 
 if TYPE_CHECKING:
     import networkx
 
 _BATCH: Final = 65_536
 _GRAPHML_TYPES: Final = {pa.int64(): "long", pa.float64(): "double", pa.bool_(): "boolean"}
-_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_FORBIDDEN_RE2: Final = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
-"""What XML 1.0 cannot hold, not even escaped (section 2.2), for Python and for Arrow."""
 
 
-def write_graphml(folder: Path, out: Path | BinaryIO) -> dict[str, int]:
+def write_graphml(folder: Path, out: Path | BinaryIO, *, report: Callable[[str], None] | None = None) -> dict[str, int]:
     """Write the graph folder ``folder`` as GraphML to ``out`` and return the rows of each label and type.
 
     The id of a node is its label, a colon and its id (``Concept:cable``), with ``%`` and what XML cannot hold
-    percent-encoded. In values what XML cannot hold is U+FFFD. Lists are JSON. A path that ends in ``.gz`` is gzipped.
+    percent-encoded. In values what XML cannot hold is U+FFFD; ``report`` is given a line with how many there are.
+    Lists are JSON. A path that ends in ``.gz`` is gzipped.
     """
-    rows = {}
+    rows, replaced = {}, 0
     with writing(out) as file:
         file.write(b'<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n')
         file.writelines(_keys())
         file.write(b'<graph id="mindkg" edgedefault="directed">\n')
         for node, table in node_tables(folder):
-            rows[node.label] = _write_elements(file, table, "node", [(" id", node.label, "id")], ("labels", node.label))
+            ids = [(" id", node.label, "id")]
+            rows[node.label], n = _write_elements(file, table, "node", ids, ("labels", node.label))
+            replaced += n
         for type_, table in relationship_tables(folder):
             ends = [(" source", type_.start, "start"), (" target", type_.end, "end")]
-            rows[type_.type] = _write_elements(file, table, "edge", ends, ("label", type_.type))
+            rows[type_.type], n = _write_elements(file, table, "edge", ends, ("label", type_.type))
+            replaced += n
         file.write(b"</graph>\n</graphml>\n")
+    if replaced and report:
+        report(f"{replaced:,} characters that XML cannot hold are U+FFFD in the GraphML; other forms keep them")
     return rows
 
 
@@ -115,38 +118,40 @@ def _keys() -> Iterator[bytes]:
 
 def _write_elements(
     file: BinaryIO, table: pa.Table, element: str, ids: list[tuple[str, str, str]], mark: tuple[str, str]
-) -> int:
-    """Write one element a row of ``table``, a bounded number of rows at a time, and return the rows."""
+) -> tuple[int, int]:
+    """Write one element per row of ``table``, a bounded number of rows at a time.
+
+    Returns the rows, and how many characters of their values were replaced.
+    """
+    replaced = 0
     for batch in _without_lists(table).to_batches(max_chunksize=_BATCH):
         parts: list[pa.Array | str] = [f"<{element}"]
         for attribute, label, column in ids:
             parts += [f'{attribute}="{label}:', _id(batch.column(column)), '"']
         parts.append(f'><data key="{element}-{mark[0]}">{mark[1]}</data>')
-        parts += [
-            _data(element, name, batch.column(name)) for name in batch.schema.names if name not in ("start", "end")
-        ]
+        for name in (name for name in batch.schema.names if name not in ("start", "end")):
+            data, n = _data(element, name, batch.column(name))
+            parts.append(data)
+            replaced += n
         lines = join(*parts, f"</{element}>\n")
         file.write(contents(lines))
-    return int(table.num_rows)
+    return int(table.num_rows), replaced
 
 
-def _data(element: str, name: str, values: pa.Array) -> pa.Array:
-    """Return the element ``data`` of each row, empty where the value is null."""
-    texts = values.cast(STRING)
+def _data(element: str, name: str, values: pa.Array) -> tuple[pa.Array, int]:
+    """Return the element ``data`` of each row, empty where the value is null, and the number of replaced characters."""
+    texts, replaced = values.cast(STRING), 0
     if pa.types.is_string(values.type):
-        texts = _escape(pc.replace_substring_regex(texts, _FORBIDDEN_RE2, "\ufffd"))
-    return pc.fill_null(join(f'<data key="{element}-{name}">', texts, "</data>"), "")
+        texts, replaced = xml_column(texts)
+        texts = _escape(texts)
+    return pc.fill_null(join(f'<data key="{element}-{name}">', texts, "</data>"), ""), replaced
 
 
 def _id(ids: pa.Array) -> pa.Array:
     texts = ids.cast(STRING)
-    if pc.any(pc.match_substring_regex(texts, _FORBIDDEN_RE2.replace("[", "[%"))).as_py():
-        texts = pa.array([_FORBIDDEN.sub(_percent, text.replace("%", "%25")) for text in texts.to_pylist()], STRING)
+    if pc.any(pc.match_substring_regex(texts, FORBIDDEN_RE2.replace("[", "[%"))).as_py():
+        texts = pa.array(map(xml_id, texts.to_pylist()), STRING)
     return _escape(texts)
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match[0].encode())
 
 
 def _escape(texts: pa.Array) -> pa.Array:

@@ -50,7 +50,7 @@ def write_form(
     from mindkg.vocabulary import DATA
 
     if to == "graphml":
-        exports.write_graphml(folder, target)
+        exports.write_graphml(folder, target, report=progress)
     elif to == "csv" and isinstance(target, Path):
         exports.write_csv(folder, target)
     elif to == "neo4j-import" and isinstance(target, Path):
