@@ -148,9 +148,12 @@ def write_batch(
     revision: str = "",
     passes: Sequence[str] = PASSES,
     relations: Sequence[str] = (),
+    overwrite: bool = False,
     **asked: Any,
 ) -> int:
     """Write the requests that have no answer yet into ``file``, for a batch service; return how many they are.
+
+    A file that exists is replaced only with ``overwrite``.
 
     Requests of a pass whose input is still missing come with a later file, when the results of this one are taken in.
     """
@@ -161,7 +164,7 @@ def write_batch(
     directory.open_manifest()
     settings = _settings(model or "", revision, passes, relations, **asked)
     with (
-        BatchWriter(file, model, revision) as writer,
+        BatchWriter(file, model, revision, overwrite=overwrite) as writer,
         directory.writing(),
         directory.scratch() as staging,
         ledger(directory) as answers,

@@ -372,24 +372,33 @@ class KnowledgeBase:
         *,
         base: str | None = None,
         include_filtered: bool = False,
+        overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Path:
         """Write the graph as ``to``, a name of ``mindkg.graph.forms.FORMS``, and return the path.
 
-        ``base`` is the base of data IRIs. Raises InputError for what the form does not take, or that is not written.
+        Without ``output`` it goes under the KB's ``exports`` and replaces what is there; elsewhere a file, or files of
+        others in a folder, are replaced only with ``overwrite``. ``base`` is the base of data IRIs. Raises InputError
+        for what the form does not take, or that cannot be written.
         """
+        from mindkg import outputs
         from mindkg.graph import forms
 
         target = Path(output) if output else self.path / "exports" / forms.FORMS.get(to, "")
+        overwrite = overwrite or not output
         forms.check_form(to, base, target.name)
-        folder = self.graph(include_filtered=include_filtered, progress=progress)
+        if to in forms.FOLDERS:
+            outputs.check_folder(target, to, overwrite=overwrite)
+        else:
+            outputs.check_file(target, overwrite=overwrite)
+        graph = self.graph(include_filtered=include_filtered, progress=progress)
         _say(progress, f"writing {target}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            forms.write_form(to, folder, target, base, progress)
-        except OSError as error:
-            hint = "Give another path with -o"
-            raise InputError(f"cannot write: {error.strerror}", record=str(target), hint=hint) from error
+        if to in forms.FOLDERS:
+            with outputs.new_folder(target, to, overwrite=overwrite) as folder:
+                forms.write_folder(to, graph, folder)
+        else:
+            with outputs.new_file(target, overwrite=overwrite) as stream:
+                forms.write_form(to, graph, stream, base, progress)
         return target
 
     def write(

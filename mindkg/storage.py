@@ -340,6 +340,13 @@ class KBDirectory:
         return sorted([*gone, *stores], key=str)
 
 
+def is_kb(folder: Path) -> bool:
+    """Return whether ``folder`` is a KB, finished or not, or the work folder of one."""
+    if (folder / RECORDS).is_dir() or ((folder / MANIFEST).is_file() and (folder / "tables").is_dir()):
+        return True
+    return (folder / ".lock").is_file() and any((folder / name).is_dir() for name in ("ledger", "stores", "tables"))
+
+
 def _room() -> Path | None:
     """Return the folder that MINDKG_WORK_DIR names, if it does; InputError where that is no folder."""
     given = os.environ.get(WORK_DIR)

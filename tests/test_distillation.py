@@ -141,14 +141,16 @@ def test_answers_stay_when_the_sources_are_read_anew(kb: Path, tmp_path: Path) -
 def test_batch_files_go_out_and_come_back_pass_by_pass(kb: Path, tmp_path: Path) -> None:
     scorer, out = Scorer(), tmp_path / "out.jsonl"
     for expected in (4, 3, 3):
-        n = distillation.write_batch(kb, out, model="m", **USED)
+        n = distillation.write_batch(kb, out, model="m", overwrite=out.exists(), **USED)
         lines = [json.loads(line) for line in out.read_text().splitlines()]
         assert n == len(lines) == expected
         assert all(line["url"] == "/v1/chat/completions" and line["body"]["model"] == "m" for line in lines)
         results = tmp_path / "in.jsonl"
         results.write_text("".join(json.dumps(_result(line, scorer)) + "\n" for line in lines))
         distillation.distill(kb, f"replay:{results}", model="m", **USED)
-    assert distillation.write_batch(kb, out, model="m", **USED) == 0
+    with pytest.raises(InputError, match="this file exists"):
+        distillation.write_batch(kb, out, model="m", **USED)
+    assert distillation.write_batch(kb, out, model="m", overwrite=True, **USED) == 0
     with mindkg.KnowledgeBase.open(kb) as made:
         assert sorted(pc.round(made.table("verdicts")["score"], 6).to_pylist()) == [0.2, 0.2, 0.9]
 

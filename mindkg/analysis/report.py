@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import networkx as nx
 import pyarrow as pa
@@ -21,12 +21,16 @@ from mindkg.analysis.page import chart_page, page
 from mindkg.analysis.plots import altair
 from mindkg.analysis.spread_section import spread_section
 from mindkg.errors import InputError
+from mindkg.outputs import check_folder, new_folder
 from mindkg.xml_text import FORBIDDEN, xml_id, xml_text
 
 if TYPE_CHECKING:
     from mindkg.knowledge_base import KnowledgeBase
 
 Progress = Callable[[str], None]
+
+KIND: Final = "hypernyms"
+"""The kind of output that a report is."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,13 @@ def hypernym_report(
     focus: str | None = None,
     limit: int = 2000,
     names: tuple[str, str] | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Write the report on ``kb`` into the folder ``output`` and return what is there.
+
+    The folder appears when the report is complete. An earlier report there is replaced, other files only with
+    ``overwrite``.
 
     ``compare`` is a KB to set beside it, ``names`` what the two are called (else the names of their folders), ``focus``
     the concept whose neighbourhood is drawn (else the most frequent with concepts on both sides), ``limit`` how many of
@@ -57,6 +65,7 @@ def hypernym_report(
     KB, or the folder cannot be written.
     """
     altair()
+    check_folder(output, KIND, overwrite=overwrite)
     if limit < 1:
         raise InputError(f"the graph cannot have {limit} concepts", hint="Give a --limit of 1 or more")
     if names and compare is None:
@@ -81,15 +90,12 @@ def hypernym_report(
     found = hierarchy.hypernym_graph(facts, tables, limit=limit, also=[focus] if focus else [], built=built)
     nodes = hierarchy.concept_measures(found.graph)
     parts.append(hierarchy_section(facts, tables, found, nodes, focus))
-    folder = Path(output)
     odd = sum(bool(FORBIDDEN.search(concept)) for concept in nodes["concept"].to_pylist())
     if odd:
         say(f"{odd:,} concepts have characters that XML cannot hold: U+FFFD in figures and pages, %XX in graph files")
-    try:
-        return _write(folder, kb.path.resolve().name, facts, found, nodes, parts, say)
-    except OSError as error:
-        hint = "Give another folder with -o"
-        raise InputError(f"cannot write: {error.strerror}", record=str(folder), hint=hint) from error
+    with new_folder(output, KIND, overwrite=overwrite) as folder:
+        written = _write(folder, kb.path.resolve().name, facts, found, nodes, parts, say)
+    return replace(written, page=Path(output) / written.page.name)
 
 
 def _names(a: Path, b: Path) -> tuple[str, str]:
@@ -110,7 +116,6 @@ def _write(
     parts: list[Section],
     say: Progress,
 ) -> Report:
-    folder.mkdir(parents=True, exist_ok=True)
     drawn, tables = {}, []
     for item in (item for part in parts for item in part.items):
         say(f"writing {item.name}")

@@ -15,6 +15,9 @@ IncludeFiltered = Annotated[
     bool, typer.Option("--include-filtered", help="With the assertions that the filter refused.")
 ]
 Rows = Annotated[Format, typer.Option("--format", help="How the rows are written.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that exist and that this command did not write.")
+]
 Runner = Annotated[str, typer.Option(help="Where the work runs: native (this machine) or ray (a cluster).")]
 RayAddress = Annotated[
     str | None,

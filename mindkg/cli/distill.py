@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mindkg.cli.arguments import KB, Output, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
+from mindkg.cli.arguments import KB, Output, Overwrite, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
 from mindkg.cli.build import report_build
 from mindkg.cli.output import Format, say, stages, write_rows
 
@@ -170,6 +170,7 @@ def distill(
     write_batch: Annotated[
         Path | None, typer.Option(help="Write the requests for a batch service instead.", show_default=False)
     ] = None,
+    overwrite: Overwrite = False,
     read_batch: Annotated[
         Path | None, typer.Option(help="Take in the results of a batch service.", show_default=False)
     ] = None,
@@ -224,7 +225,7 @@ def distill(
         write_rows(distillation.dry_run(kb, backend, model=model, revision=revision, **asked), format)
         return
     if write_batch:
-        lines = distillation.write_batch(kb, write_batch, model=model, revision=revision, **asked)
+        lines = distillation.write_batch(kb, write_batch, model=model, revision=revision, overwrite=overwrite, **asked)
         say(f"{write_batch}: {lines:,} requests")
         return
     address = f"replay:{read_batch}" if read_batch else backend

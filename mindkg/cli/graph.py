@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mindkg.cli.arguments import KB, IncludeFiltered
+from mindkg.cli.arguments import KB, IncludeFiltered, Overwrite
 from mindkg.cli.output import say
 
 
@@ -106,6 +106,7 @@ def export(
         str | None, typer.Option(help="Base of the data's IRIs, such as https://example.org/data/.", show_default=False)
     ] = None,
     include_filtered: IncludeFiltered = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the graph in another form and say where; without -o it goes under KB/exports."""
     from mindkg.knowledge_base import KnowledgeBase
@@ -114,7 +115,10 @@ def export(
     if str(output) == "-":
         opened.write(to, sys.stdout.buffer, base=base, include_filtered=include_filtered, progress=say)
     else:
-        typer.echo(str(opened.export(to, output, base=base, include_filtered=include_filtered, progress=say)))
+        written = opened.export(
+            to, output, base=base, include_filtered=include_filtered, overwrite=overwrite, progress=say
+        )
+        typer.echo(str(written))
 
 
 def validate(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mindkg.cli.arguments import KB
+from mindkg.cli.arguments import KB, Overwrite
 from mindkg.cli.output import say
 
 
@@ -32,6 +32,7 @@ def hypernyms(
         str | None,
         typer.Option(help="What the two KBs are called, with a comma (default: their folders).", show_default=False),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Report on a KB's hypernyms: their distribution, what the filter does to it, two KBs compared, and their graph.
 
@@ -44,7 +45,14 @@ def hypernyms(
     called = _names(names)
     other = KnowledgeBase.open(compare) if compare else None
     report = hypernym_report(
-        KnowledgeBase.open(kb), output, compare=other, focus=focus, limit=limit, names=called, progress=say
+        KnowledgeBase.open(kb),
+        output,
+        compare=other,
+        focus=focus,
+        limit=limit,
+        names=called,
+        overwrite=overwrite,
+        progress=say,
     )
     for line in report.lines:
         say(line)

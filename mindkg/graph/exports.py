@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from mindkg.graph.output import writing, writing_folder
+from mindkg.graph.output import writing
 from mindkg.graph.property_graph import NODES, named_tables, node_tables, relationship_tables, relationship_types
 from mindkg.graph.rdf_terms import STRING, contents, join
 from mindkg.xml_text import FORBIDDEN_RE2, xml_column, xml_id
@@ -50,15 +50,15 @@ def write_graphml(folder: Path, out: Path | BinaryIO, *, report: Callable[[str],
 
 
 def write_csv(folder: Path, out: Path) -> dict[str, int]:
-    """Write ``out/LABEL.csv`` and ``out/TYPE.csv`` (RFC 4180, UTF-8, with a header) and return the rows of each.
+    """Write ``LABEL.csv`` and ``TYPE.csv`` (RFC 4180, UTF-8, with a header) into ``out`` and return the rows of each.
 
     Every text is quoted, a null is an empty field without quotes, lists are JSON.
     """
+    out.mkdir(parents=True, exist_ok=True)
     rows = {}
-    with writing_folder(out) as part:
-        for name, table in named_tables(folder):
-            pyarrow.csv.write_csv(_without_lists(table), part / f"{name}.csv")
-            rows[name] = table.num_rows
+    for name, table in named_tables(folder):
+        pyarrow.csv.write_csv(_without_lists(table), out / f"{name}.csv")
+        rows[name] = table.num_rows
     return rows
 
 

@@ -43,22 +43,28 @@ def check_form(to: str, base: str | None, name: str) -> None:
 
 
 def write_form(
-    to: str, folder: Path, target: Path | BinaryIO, base: str | None, progress: Callable[[str], None] | None
+    to: str, graph: Path, stream: BinaryIO, base: str | None, progress: Callable[[str], None] | None
 ) -> None:
-    """Write the graph in ``folder`` as ``to``, a form that ``check_form`` let pass; a folder of files takes a Path."""
-    from mindkg.graph import exports, jsonld, neo4j_import, ntriples, triples, turtle
+    """Write the graph folder ``graph`` as ``to``, a form of one file that ``check_form`` let pass."""
+    from mindkg.graph import exports, jsonld, ntriples, triples, turtle
     from mindkg.vocabulary import DATA
 
     if to == "graphml":
-        exports.write_graphml(folder, target, report=progress)
-    elif to == "csv" and isinstance(target, Path):
-        exports.write_csv(folder, target)
-    elif to == "neo4j-import" and isinstance(target, Path):
-        neo4j_import.write_neo4j_import(folder, target)
+        exports.write_graphml(graph, stream, report=progress)
     elif to == "triples":
-        triples.write_triples(folder, target)
+        triples.write_triples(graph, stream)
     else:
         rdf = {"turtle": turtle.write_turtle, "ntriples": ntriples.write_ntriples, "jsonld": jsonld.write_jsonld}
-        n = rdf[to](folder, target, base=base or DATA)
+        n = rdf[to](graph, stream, base=base or DATA)
         if progress:
             progress(f"{n:,} triples")
+
+
+def write_folder(to: str, graph: Path, out: Path) -> None:
+    """Write the graph folder ``graph`` as ``to``, one of ``FOLDERS``, into the empty folder ``out``."""
+    from mindkg.graph import exports, neo4j_import
+
+    if to == "csv":
+        exports.write_csv(graph, out)
+    else:
+        neo4j_import.write_neo4j_import(graph, out)

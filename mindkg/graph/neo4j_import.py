@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from mindkg.errors import ConservationError
 from mindkg.graph.folder import fingerprint
-from mindkg.graph.output import writing_folder
 from mindkg.graph.property_graph import (
     NODES,
     NodeTable,
@@ -51,23 +50,23 @@ _BUFFER: Final = 4 << 20
 
 
 def write_neo4j_import(folder: Path, out: Path, forms: Sequence[str] = FORMS) -> dict[str, int]:
-    """Write the files of the graph folder ``folder`` with import.sh and a README to ``out``; return rows by file."""
+    """Write the files of the graph folder ``folder`` with import.sh and a README into ``out``; return rows by file."""
     delimiter = array_delimiter(folder)
-    with writing_folder(out) as part:
-        rows, longest = write_files(folder, part, forms, delimiter)
-        words = {
-            "CSV_ARGUMENTS": " ".join(map(shlex.quote, arguments("csv", delimiter, longest))),
-            "PARQUET_ARGUMENTS": " ".join(map(shlex.quote, arguments("parquet", delimiter, longest))),
-            "DELIMITER_NAME": _name(delimiter),
-            "DELIMITER": f"\\u{ord(delimiter):04X}",
-        }
-        for template in (data_folder("loaders") / "neo4j" / "import").iterdir():
-            text = template.read_text("utf-8")
-            for word, value in words.items():
-                text = text.replace(word, value)
-            (part / template.name).write_text(text, "utf-8")
-        (part / "after-import.cypher").write_text("".join(definitions()), "utf-8")
-        (part / "import.sh").chmod(0o755)
+    out.mkdir(parents=True, exist_ok=True)
+    rows, longest = write_files(folder, out, forms, delimiter)
+    words = {
+        "CSV_ARGUMENTS": " ".join(map(shlex.quote, arguments("csv", delimiter, longest))),
+        "PARQUET_ARGUMENTS": " ".join(map(shlex.quote, arguments("parquet", delimiter, longest))),
+        "DELIMITER_NAME": _name(delimiter),
+        "DELIMITER": f"\\u{ord(delimiter):04X}",
+    }
+    for template in (data_folder("loaders") / "neo4j" / "import").iterdir():
+        text = template.read_text("utf-8")
+        for word, value in words.items():
+            text = text.replace(word, value)
+        (out / template.name).write_text(text, "utf-8")
+    (out / "after-import.cypher").write_text("".join(definitions()), "utf-8")
+    (out / "import.sh").chmod(0o755)
     return rows
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from mindkg.distill.backends.base import Outcome
 from mindkg.distill.requests import Request, RequestError
 from mindkg.errors import InputError
+from mindkg.outputs import check_file, new_file
 
 ENDPOINT = "/v1/chat/completions"
 
@@ -17,35 +18,27 @@ ENDPOINT = "/v1/chat/completions"
 class BatchWriter:
     """A backend that answers nothing and writes each request as a line of OpenAI's Batch API.
 
-    Each line's ``custom_id`` is the request's key. The file gets its name when it is whole.
+    Each line's ``custom_id`` is the request's key. The file appears when it is complete; one that exists is replaced
+    only with ``overwrite``.
     """
 
-    def __init__(self, file: str | Path, model: str | None, revision: str = "") -> None:
+    def __init__(self, file: str | Path, model: str | None, revision: str = "", *, overwrite: bool = False) -> None:
         if not model:
             raise InputError("a batch file needs the name of its model", hint="Give it with --model")
         self.model = model
         self.revision = revision
         self.lines = 0
-        self._target = Path(file)
-        if self._target.exists() and not self._target.is_file():
-            raise InputError("cannot write: this is no plain file", record=str(file), hint="Give a file's name")
-        self._part = self._target.with_name(f"{self._target.name}.part")
-        try:
-            self._file = self._part.open("w", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write: {error.strerror}", record=str(file)) from error
+        check_file(file, overwrite=overwrite)
+        self._new = new_file(file, overwrite=overwrite)
 
     def __enter__(self) -> BatchWriter:
+        self._file = self._new.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if error is None:
-            self._part.replace(self._target)
-        else:
-            self._part.unlink(missing_ok=True)
+        self._new.__exit__(kind, error, trace)
 
     def logprobs(self) -> bool:
         """Return True: a batch service is asked for log-probabilities where the filter wants them."""
@@ -62,7 +55,7 @@ class BatchWriter:
                 yield request, error
                 continue
             line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": body}
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
             self.lines += 1
             yield request, None
 
