@@ -61,6 +61,8 @@ def run_key(stage: str, model: str, revision: str, prompt_version: str, paramete
 def generation_key(run_id: str, cobuy_id: str, relation: str, source_record: str) -> str:
     """Return the key of one answer: the run that made it, what was asked, and the source's record.
 
+    ``relation`` is empty where no particular one was asked for.
+
     >>> generation_key("cqm3b6vyxo2oldm7tjhq", "fnkstl4qhixjyi2u4dmw", "isA", "FS_1")
     's362lnrkew53rvwrw7mu'
     """

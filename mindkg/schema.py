@@ -10,7 +10,10 @@ SCHEMA_VERSION: Final = 3
 
 ASKED, RETYPED, OPEN = "asked", "retyped", "open"
 STATED: Final = (ASKED, RETYPED, OPEN)
-"""How an assertion got its relation: the one asked for, another one that the text states, or ``open``."""
+"""How an assertion got its relation.
+
+The one asked for, the one that the text states (another, or none was asked for), or ``open``: the text states none.
+"""
 
 YES, NO, UNPARSABLE = "yes", "no", "unparsable"
 VERDICTS: Final = (YES, NO, UNPARSABLE)
@@ -102,7 +105,12 @@ TABLES: Final[dict[str, pa.Schema]] = {
         [
             _column("generation_id", _TEXT, "key of run, co-buy, relation asked and source record"),
             _column("cobuy_id", _TEXT, _COBUY),
-            _column("relation", _TEXT, "the relation asked for, in our spelling where it is known"),
+            _column(
+                "relation",
+                _TEXT,
+                "the relation asked for, in our spelling where it is known; null where no particular one was asked for",
+                nullable=True,
+            ),
             _column("text", _TEXT, "the raw answer, untouched"),
             _column("finish_reason", _TEXT, "why the model stopped: stop, length or unknown", nullable=True),
             _column("run_id", _TEXT, _RUN),

@@ -47,12 +47,8 @@ class Relation:
 
 
 @cache
-def relations() -> Mapping[str, Relation]:
-    """Return every relation by name, in the order of ontology/relations.ttl.
-
-    >>> relations()["usedFor"].prefixes
-    ('they are both used for',)
-    """
+def _declared() -> Mapping[str, Mapping[str, list[str]]]:
+    """Return the properties of each node of ontology/relations.ttl, by IRI."""
     from pyoxigraph import Literal, NamedNode, RdfFormat, parse
 
     found: dict[str, dict[str, list[str]]] = {}
@@ -60,8 +56,18 @@ def relations() -> Mapping[str, Relation]:
         if isinstance(quad.subject, NamedNode) and isinstance(quad.object, Literal | NamedNode):
             properties = found.setdefault(quad.subject.value, {})
             properties.setdefault(quad.predicate.value, []).append(quad.object.value)
+    return found
+
+
+@cache
+def relations() -> Mapping[str, Relation]:
+    """Return every relation by name, in the order of ontology/relations.ttl.
+
+    >>> relations()["usedFor"].prefixes
+    ('they are both used for',)
+    """
     known: dict[str, Relation] = {}
-    for p in found.values():
+    for p in _declared().values():
         if f"{MIND}name" not in p:
             continue
         name = p[f"{MIND}name"][0]
@@ -82,7 +88,7 @@ def relations() -> Mapping[str, Relation]:
 def spellings() -> Mapping[str, str]:
     """Return the name of the relation for each way in which sources spell it, its own name included.
 
-    >>> spellings()["propertOf"], spellings()["all"]
+    >>> spellings()["propertOf"], spellings()["Open"]
     ('propertyOf', 'open')
     """
     known = {name: name for name in relations()}
@@ -99,3 +105,17 @@ def relation_name(spelling: str) -> str | None:
     ('propertyOf', None)
     """
     return spellings().get(spelling.strip())
+
+
+@cache
+def _unspecified() -> frozenset[str]:
+    return frozenset(_declared()[f"{MIND}Relation"][f"{MIND}unspecifiedSpelling"])
+
+
+def is_unspecified(spelling: str | None) -> bool:
+    """Return whether a source that writes ``spelling`` asked for no particular relation: nothing, or a word like "all".
+
+    >>> is_unspecified(None), is_unspecified("all"), is_unspecified("open"), is_unspecified("likes")
+    (True, True, False, False)
+    """
+    return spelling is None or not spelling.strip() or spelling.strip() in _unspecified()

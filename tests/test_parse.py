@@ -124,12 +124,12 @@ PIECES = st.sampled_from(
     ]
 )  # fmt: skip
 TEXTS = st.one_of(st.text(), st.lists(st.one_of(PIECES, st.text(max_size=6)), max_size=14).map("".join))
-ASKED = st.sampled_from([*relations(), "propertOf", "all", "nonsense", ""])
+ASKED = st.sampled_from([*relations(), "propertOf", "all", "nonsense", "", None])
 
 
 @settings(max_examples=300, deadline=None)
 @given(TEXTS, ASKED, st.lists(st.text(max_size=12), max_size=2))
-def test_any_text_parses(text: str, relation: str, titles: list[str]) -> None:
+def test_any_text_parses(text: str, relation: str | None, titles: list[str]) -> None:
     found = parse_intention(text, relation, titles)
     assert isinstance(found, ParsedIntention)
     if found.status == "reject":

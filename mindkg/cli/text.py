@@ -38,7 +38,10 @@ def register(app: typer.Typer) -> None:
 
 
 def parse(file: _Lines) -> None:
-    """Parse raw answers: {"id", "text", "relation", "titles"?} or {"id", "verdict"} in, one JSON line each out."""
+    """Parse raw answers: {"id", "text", "relation"?, "titles"?} or {"id", "verdict"} in, one JSON line each out.
+
+    "relation" is the one that the prompt asked for, if it asked for a particular one.
+    """
     lines = rejected = 0
     for place, line in _lines(file):
         row = _parsed(line, place)
@@ -56,7 +59,7 @@ def _parsed(line: bytes, place: str) -> dict[str, Any]:
         record = _object(line, place)
         if "verdict" in record:
             return {"id": record.get("id"), **asdict(parse_verdict(_string(record, "verdict", place)))}
-        text, relation = (_string(record, key, place) for key in ("text", "relation"))
+        text, relation = _string(record, "text", place), _relation(record, place)
         titles = _strings(record, "titles", place)
     except _BadLineError as reject:
         return reject.row
@@ -112,7 +115,7 @@ def _linkable(line: bytes, place: str) -> dict[str, Any]:
     try:
         record = _object(line, place)
         text = _string(record, "text", place)
-        relation = _string(record, "relation", place) if record.get("relation") is not None else None
+        relation = _relation(record, place)
         said = [word for name in _PRODUCTS for word in _strings(record, name, place)]
         return {"id": record.get("id"), "text": text, "relation": relation, "titles": " ".join(said)}
     except _BadLineError as reject:
@@ -169,11 +172,15 @@ def _object(line: bytes, place: str) -> dict[str, Any]:
 def _string(record: dict[str, Any], key: str, place: str) -> str:
     value, identity = record.get(key), record.get("id")
     if not isinstance(value, str):
-        hint = 'a line needs "text" and "relation", or "verdict", as strings'
+        hint = 'a line needs "text" or "verdict" as a string'
         raise _BadLineError("missing_field", f'"{key}" is missing or not a string: {hint} ({place})', identity)
     if any("\ud800" <= c <= "\udfff" for c in value):
         raise _BadLineError("bad_encoding", f'"{key}" has half of a surrogate pair ({place})', identity)
     return value
+
+
+def _relation(record: dict[str, Any], place: str) -> str | None:
+    return None if record.get("relation") is None else _string(record, "relation", place)
 
 
 def _strings(record: dict[str, Any], key: str, place: str) -> list[str]:

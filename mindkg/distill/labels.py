@@ -79,7 +79,7 @@ def _scores(
     asked: dict[tuple[str, str], str] = {}
     for batch in known.to_arrow_iter():
         for row in batch.to_pylist():
-            generation, pair = row["generation_id"], (row["cobuy_id"], row["relation"])
+            generation, pair = row["generation_id"], (row["cobuy_id"], row["relation"] or "")
             if generation in named or pair in pairs:
                 scores[generation] = row["score"]
                 asked[pair] = min(generation, asked.get(pair, generation))

@@ -142,7 +142,7 @@ def _fill_generations(made: Shelf, tables: Tables, settings: Settings) -> None:
     for batch in tables["generations"].batches(*columns):
         named = batch.set_column(columns.index("text"), "text", _said(_without_thoughts(batch["text"])))
         rows = (
-            (cobuy, generation, relation, int(record) if run == own else 0, text)
+            (cobuy, generation, relation or "", int(record) if run == own else 0, text)
             for cobuy, generation, relation, record, text, run in _plain(named)
             if alone or run == own
         )

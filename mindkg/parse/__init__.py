@@ -8,5 +8,5 @@ from mindkg.parse.verdict import parse_verdict
 
 __all__ = ["VERSION", "ParsedIntention", "ParsedVerdict", "parse_intention", "parse_verdict"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when the same raw text gives another result, so that it is parsed again."""

@@ -80,7 +80,7 @@ def _workers(read: Any, struct: pa.StructType, many: bool) -> Any:
 
 def _intentions(
     texts: list[str | None],
-    asked: list[str],
+    asked: list[str | None],
     titles_a: list[str | None],
     titles_b: list[str | None],
     relations: Literal["stated", "asked"] = "stated",

@@ -17,7 +17,7 @@ from mindkg.parse.tail import canonical, tail_end, trimmed
 from mindkg.parse.truncation import breaks_off
 from mindkg.parse.turns import echo, markers
 from mindkg.parse.wordings import either, pattern, source
-from mindkg.vocabulary import relation_name, relations
+from mindkg.vocabulary import is_unspecified, relation_name, relations
 
 _VISIBLE = re.compile(r"[^\W_]")
 _QUESTION = re.compile(
@@ -37,16 +37,19 @@ _TAKES_VERB = re.compile(
     r"(?:(?<!elated )(?<!imilar )(?<!elong )(?<!elongs )(?<!elate )\bto|\bcan|\bcould(?: both)?|\bwill)\Z"
 )
 _ENDS_OF_VERB_TAKERS = ("to", "an", "ld", "th", "ll")
+_UNSPECIFIED = ""
+"""Stands for the relation asked for where there was no particular one: no wording is that of this relation."""
 _PLACE = re.compile(r"\s*[\[({<][^\[\](){}<>]*[\])}>]?[\s.]*\Z")
 
 
 def parse_intention(
-    text: str, relation: str, titles: Sequence[str] = (), relations: Literal["stated", "asked"] = "stated"
+    text: str, relation: str | None = None, titles: Sequence[str] = (), relations: Literal["stated", "asked"] = "stated"
 ) -> ParsedIntention:
     """Return the intention that ``text``, the answer to a question for ``relation``, gives, or why it gives none.
 
-    ``titles`` are the names of the two products: a full stop or a dash inside them ends nothing. With
-    ``relations="asked"`` the asked label is kept whatever the text states, as the paper counts.
+    Where no particular ``relation`` was asked for (None, or a source's word for it such as "all") the intention has the
+    one that the text states, else ``open``. ``titles`` are the names of the two products: a full stop or a dash inside
+    them ends nothing. With ``relations="asked"`` an asked label is kept whatever the text states, as the paper counts.
 
     >>> parse_intention("The potential co-buy intention could be that they are both used for camping.", "isA").relation
     'usedFor'
@@ -61,10 +64,12 @@ Fields = tuple[
 
 
 def fields(
-    text: str, relation: str, titles: Sequence[str] = (), relations: Literal["stated", "asked"] = "stated"
+    text: str, relation: str | None, titles: Sequence[str] = (), relations: Literal["stated", "asked"] = "stated"
 ) -> Fields:
     """Return the fields of what ``parse_intention`` returns."""
-    asked = relation_name(relation)
+    if is_unspecified(relation):
+        return _parse(text[:READ], _UNSPECIFIED, titles)
+    asked = relation_name(str(relation))
     found = _parse(text[:READ], asked or "open", titles)
     if found[0] == REJECT:
         return found if asked is None else _rejected(str(found[1]), asked)
@@ -325,6 +330,8 @@ def _sentence(text: str, begin: int, at: int, stop: int, ended: bool, asked: str
     elif asked == "open" or front.is_clause(text, at, stop):
         clause = front.is_clause(text, at, stop)
         relation, stated = "open", ("asked" if asked == "open" else "open")
+    elif asked == _UNSPECIFIED:
+        relation, stated = "open", "open"
     else:
         start = _bare(text, at, stop, asked)
     refused = found is None and may_refuse(text[begin:stop])

@@ -107,7 +107,8 @@ def _reusable(titled: daft.DataFrame, previous: Mapping[str, daft.DataFrame]) ->
     texts = previous["intentions"].select("intention_id", "text")
     made = previous["assertions"].select("assertion_id", "relation", "intention_id").join(texts, on="intention_id")
     kept = unchanged.join(previous["evidence"], on="generation_id").join(made, on="assertion_id")
-    stated = when(col("relation") == col("asked"), ASKED).when(col("relation") == lit(OPEN), OPEN).otherwise(RETYPED)
+    as_asked = col("relation").eq_null_safe(col("asked"))
+    stated = when(as_asked, ASKED).when(col("relation") == lit(OPEN), OPEN).otherwise(RETYPED)
     kept = kept.with_columns({"status": lit("ok"), "reason": lit(None).cast(daft.DataType.string()), "stated": stated})
 
     refused = previous["rejects"].where(col("stage") == lit(STAGE))

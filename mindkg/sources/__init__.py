@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "VERSION", "Sourced", "expand", "read"]
 
-VERSION = 4
+VERSION = 5
 """Raised when the same files would give other tables than before."""
 
 

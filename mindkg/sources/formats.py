@@ -17,7 +17,7 @@ class Format:
 
     ``required`` are sets of columns of which a file has at least one whole; ``columns`` says for each field of a
     record in which columns it may stand (the first one that the file has counts); ``text`` are the columns of the
-    raw answer, the first that is not empty counts.
+    raw answer, the first that is not empty counts. ``labelled``: each row says which relation the prompt asked for.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Format:
     required: Sequence[frozenset[str]]
     columns: Mapping[str, Sequence[str]]
     text: Sequence[str] = ()
+    labelled: bool = False
 
     def fit(self, header: Sequence[str]) -> int:
         """Return how many columns of ``header`` speak for this format; 0 where it lacks a required one."""
@@ -70,6 +71,7 @@ ALL: Final = (
             "image_b": ("item_b_img1_url",),
         },
         ("Intention", "tail"),
+        labelled=True,
     ),
     Format(
         "intentionqa",
@@ -78,6 +80,7 @@ ALL: Final = (
         [_PAIR | _NAMES | {"id", "typicality"}],
         _ITEMS,
         ("assertion",),
+        labelled=True,
     ),
     Format(
         "folkscope",
@@ -90,6 +93,7 @@ ALL: Final = (
         ],
         {**_ITEMS, "score": _PLAUSIBILITY},
         ("assertion",),
+        labelled=True,
     ),
     Format(
         "mind-input",
@@ -98,14 +102,15 @@ ALL: Final = (
         [_PAIR | _NAMES],
         _ITEMS,
         ("assertion",),
+        labelled=True,
     ),
     Format(
         "generations",
-        "raw answers in the columns of the table generations: product_a and product_b (or cobuy_id), relation, text",
+        "raw answers in the columns of the table generations: product_a and product_b (or cobuy_id), text, relation",
         "generations",
         [
-            frozenset({"product_a", "product_b", "relation", "text"}),
-            frozenset({"cobuy_id", "relation", "text"}),
+            frozenset({"product_a", "product_b", "text"}),
+            frozenset({"cobuy_id", "text"}),
         ],
         {
             "product_a": ("product_a",),

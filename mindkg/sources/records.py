@@ -17,7 +17,7 @@ from mindkg.sources.blocks import LIST_SEPARATOR, Block
 from mindkg.sources.formats import Layout
 from mindkg.sources.staging import STAGED, Staging
 from mindkg.sources.text import category_path, clean_column, clean_lines_column
-from mindkg.vocabulary import relation_name
+from mindkg.vocabulary import is_unspecified, relation_name
 
 _NUMBER = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?[ \t]*$"
 _COUNT = r"^[ \t]*\+?0*[1-9]\d{0,17}(\.0*)?[ \t]*$"
@@ -143,7 +143,7 @@ class _Rows:
         kind = self.layout.format.kind
         refers = kind == "generations" and "product_a" not in self.layout.fields
         needed = ["cobuy"] if refers else ["product_a"] if kind == "products" else ["product_a", "product_b"]
-        for name in [*needed, "relation"] if kind == "generations" else needed:
+        for name in [*needed, "relation"] if self.layout.format.labelled else needed:
             self.refuse(pc.equal(self.clean(name), ""), "missing_field", f"{self.layout.fields[name]} is empty")
         if not refers and kind != "products":
             same = pc.equal(self.clean("product_a"), self.clean("product_b"))
@@ -273,7 +273,7 @@ def _generations(reading: Reading, rows: _Rows) -> None:
     records = pc.if_else(pc.equal(own, ""), hashes, own)
     relations = _relations(rows.clean("relation"))
     table = {
-        "generation_id": keys([runs, cobuy_ids, relations, records]),
+        "generation_id": keys([runs, cobuy_ids, pc.fill_null(relations, ""), records]),
         "cobuy_id": cobuy_ids,
         "relation": relations,
         "text": rows.text(),
@@ -326,7 +326,8 @@ def _run_ids(reading: Reading, rows: _Rows, stage: str) -> pa.Array:
 
 
 def _relations(labels: pa.Array) -> pa.Array:
-    """Return our name of each relation, or the source's label where we have none."""
+    """Return our name of each relation, the source's label where we have none, null where none was asked for."""
     encoded = labels.dictionary_encode()
-    names = [relation_name(label) or label for label in encoded.dictionary.to_pylist()]
+    labelled = encoded.dictionary.to_pylist()
+    names = [None if is_unspecified(label) else relation_name(label) or label for label in labelled]
     return pa.array(names, pa.string()).take(encoded.indices)

@@ -111,7 +111,8 @@ def _number(again: pa.Table) -> pa.Table:
     suffixed = pc.binary_join_element_wise(again["source_record"], pa.array([str(n) for n in numbers]), "#")
     records = pc.if_else(first, again["source_record"], suffixed)
     again = again.set_column(again.schema.get_field_index("source_record"), "source_record", records)
-    ids = keys([again[name] for name in ("run_id", "cobuy_id", "relation", "source_record")])
+    asked = pc.fill_null(again["relation"], "")
+    ids = keys([again["run_id"], again["cobuy_id"], asked, again["source_record"]])
     return again.set_column(again.schema.get_field_index("generation_id"), "generation_id", ids)
 
 
