@@ -153,7 +153,7 @@ def _distill_key(job: Job, records: Records) -> str | None:
     from mindkg.distill.templates import FOLDER
 
     given = [records[name].fingerprint for name in ("sources", "images") if name in records]
-    words = [file_sha256(path) for path in sorted(FOLDER.glob("*.txt"))] + _hashes("relations.ttl")
+    words = [file_sha256(path) for path in sorted(FOLDER.glob("*.txt"))] + _hashes("relations.ttl", "thoughts.toml")
     with ledger(job.kb) as answers:
         return fingerprint("distill", distill.VERSION, given, job.options["distill"], words, answers.digest())
 
@@ -220,7 +220,7 @@ def distillations(options: Mapping[str, Any]) -> list[Settings]:
 def _parse_rules(job: Job) -> str:
     from mindkg import parse
 
-    files = _hashes("relations.ttl", "wordings.toml", "common-words.txt")
+    files = _hashes("relations.ttl", "wordings.toml", "thoughts.toml", "common-words.txt")
     return fingerprint(parse.VERSION, job.options["relations"], files)
 
 

@@ -121,8 +121,8 @@ def test_the_filter_alone_judges_what_has_no_verdict_of_this_run(tmp_path: Path)
 
 
 def test_thoughts_of_a_model_are_no_answer(tmp_path: Path) -> None:
-    told = features(("P1", OWN, "<think>They want\na tent.</think>\n\nA tent."), ("P2", OWN, "<think>No end"))
-    rows = [generation(1, text="A tent, so </think> they can camp"), generation(2, text="<think>Maybe they")]
+    told = features(("P1", OWN, "[THINK]They want\na tent.[/THINK]\n\nA tent."), ("P2", OWN, "analysisNo end"))
+    rows = [generation(1, text="A tent, so </think> they can camp"), generation(2, text="<scratchpad>Maybe they")]
     tables = kb_tables(tmp_path, features=told, generations=rows)
     made = plan("filter", tables, Settings("m", passes=("filter",)), tmp_path)
     assert [r.subject.generation_id for r in made] == ["g1"]

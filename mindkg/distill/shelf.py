@@ -15,13 +15,9 @@ from mindkg.distill.rows import Tables
 from mindkg.distill.runs import intentions_run, run_of
 from mindkg.distill.settings import Pass, Settings
 from mindkg.errors import StorageError
+from mindkg.thoughts import without_thoughts
 
 _SQL: Final = Path(__file__).parent / "sql"
-_THOUGHT: Final = r"(?i)</?(?:think|reasoning)"
-_THOUGHTS: Final = r"(?is)<(?:think|thinking|reasoning)>.*?(?:</(?:think|thinking|reasoning)>|\z)"
-_END_OF_THOUGHTS: Final = r"(?is)\A.*?</(?:think|thinking|reasoning)>"
-"""What is left of thoughts whose first tag stood in the prompt."""
-
 _SUBJECTS: Final = {"features": "bought", "intentions": "pairs", "filter": "generations"}
 
 
@@ -119,7 +115,7 @@ def _fill(made: Shelf, tables: Tables, settings: Settings) -> None:
     for run in _runs(tables, settings):
         for features in tables["features"].batches("product_id", "text", "run_id"):
             described = features.filter(pc.equal(features["run_id"], run))
-            texts = _without_thoughts(described["text"])
+            texts = _answers(described["text"])
             rows = zip(described["product_id"].to_pylist(), texts.to_pylist(), strict=True)
             made.insert("features", "product_id, text", rows, bought)
     if made.stage == "intentions" and "waiting" in tables:
@@ -140,7 +136,7 @@ def _fill_generations(made: Shelf, tables: Tables, settings: Settings) -> None:
             made.insert("judged", "generation_id", _plain(judged))
     columns = ("cobuy_id", "generation_id", "relation", "source_record", "text", "run_id")
     for batch in tables["generations"].batches(*columns):
-        named = batch.set_column(columns.index("text"), "text", _said(_without_thoughts(batch["text"])))
+        named = batch.set_column(columns.index("text"), "text", _said(_answers(batch["text"])))
         rows = (
             (cobuy, generation, relation or "", int(record) if run == own else 0, text)
             for cobuy, generation, relation, record, text, run in _plain(named)
@@ -164,11 +160,9 @@ def _told(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
     return zip(batch.column(0).to_pylist(), _said(batch.column(1)).to_pylist(), strict=True)
 
 
-def _without_thoughts(answers: pa.Array) -> pa.Array:
-    """Return what a model said behind its thoughts; where it never came to an end with them, that is nothing."""
-    if not pc.any(pc.match_substring_regex(answers, _THOUGHT)).as_py():
-        return answers
-    return pc.replace_substring_regex(pc.replace_substring_regex(answers, _THOUGHTS, ""), _END_OF_THOUGHTS, "")
+def _answers(texts: pa.Array) -> pa.Array:
+    """Return what a model said besides its thoughts; nothing where it never came to an end with them."""
+    return pa.array([text and without_thoughts(text) for text in texts.to_pylist()], pa.string())
 
 
 def _said(column: pa.Array) -> pa.Array:

@@ -10,13 +10,11 @@ from mindkg.parse.lexicon import words
 from mindkg.parse.mapped import Mapped
 from mindkg.parse.structured import unwrap
 from mindkg.parse.turns import answer_turn, markers
+from mindkg.thoughts import thoughts, without_thoughts
 
 READ: Final = 200_000
 """Code points of an answer that are read: more than any model writes at once, and a second or two of work."""
 
-_THINK = re.compile(
-    r"<(think|thinking|reasoning|scratchpad)>.*?(?:</\1>|\Z)|\A(?:(?!<think).)*?</(?:think|thinking)>", re.I | re.S
-)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
@@ -68,7 +66,9 @@ def clean(raw: str) -> tuple[Mapped, bool]:
     if _is_plain(raw):
         return trim(Mapped(raw)), False
     text = Mapped(raw).sub(_ENTITY, lambda m: html.unescape(m.group()))
-    text = text.sub(_THINK, "\n").sub(_INVISIBLE, "").sub(_HYPHEN, "-")
+    if found := thoughts(text.text):
+        text = text.replaced(found)
+    text = text.sub(_INVISIBLE, "").sub(_HYPHEN, "-")
     text, only_prompt = answer_turn(text)
     text = unwrap(text)
     text = text.sub(_BLOCK, "\n").sub(_TAG, "")
@@ -82,14 +82,14 @@ def clean(raw: str) -> tuple[Mapped, bool]:
 def _is_plain(raw: str) -> bool:
     """Say whether all of ``raw`` are words of the model that are clean as they stand."""
     # "A. Tents" opens with a list mark
-    if not raw[:1].isalpha() or raw[1:2] in (".", ")") or is_dirty(raw):
+    if not raw[:1].isalpha() or raw[1:2] in (".", ")") or is_dirty(raw) or thoughts(raw):
         return False
     return ":" not in raw or markers().search(raw) is None
 
 
 def without_tokens(raw: str) -> str:
     """Return the words of ``raw``, whoever says them: without thoughts, chat tokens, tags and invisible characters."""
-    text = _THINK.sub(" ", html.unescape(raw))
+    text = without_thoughts(html.unescape(raw))
     return _INVISIBLE.sub("", _TAG.sub(" ", text))
 
 

@@ -17,6 +17,7 @@ from mindkg.parse.tail import canonical, tail_end, trimmed
 from mindkg.parse.truncation import breaks_off
 from mindkg.parse.turns import echo, markers
 from mindkg.parse.wordings import either, pattern, source
+from mindkg.thoughts import thoughts
 from mindkg.vocabulary import is_unspecified, relation_name, relations
 
 _VISIBLE = re.compile(r"[^\W_]")
@@ -100,7 +101,7 @@ def _parse(raw: str, asked: str, titles: Sequence[str]) -> Fields:
 
 
 def _structured(raw: str) -> bool:
-    """Say whether something may begin or end a turn, or hold an object, in ``raw``: then all of it is read."""
+    """Say whether something may begin or end a turn or a thought, or hold an object, in ``raw``: all of it is read."""
     # single characters are found many times as fast as strings
     return (
         ("<" in raw or "{" in raw)
@@ -108,6 +109,7 @@ def _structured(raw: str) -> bool:
         or ("#" in raw and ("###" in raw or "&#" in raw))
         or ("&" in raw and "&lt" in raw)
         or (":" in raw and markers().search(raw) is not None)
+        or thoughts(raw) != []
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -63,14 +63,18 @@ class Mapped:
         first, last = self.at[start], self.at[end - 1] + 1
         return (first, last) if raw[first:last] == self.text[start:end] else (None, None)
 
-    def without(self, spans: list[tuple[int, int]]) -> Mapped:
+    def without(self, spans: Iterable[tuple[int, int]]) -> Mapped:
         """Return the text without ``spans`` (in order, not overlapping)."""
+        return self.replaced((start, end, "") for start, end in spans)
+
+    def replaced(self, spans: Iterable[tuple[int, int, str]]) -> Mapped:
+        """Return the text with another one in place of each span (in order, not overlapping)."""
         at, last = self.origins(), 0
         parts: list[str] = []
         origins: list[int] = []
-        for start, end in spans:
-            parts.append(self.text[last:start])
-            origins += at[last:start]
+        for start, end, instead in spans:
+            parts += (self.text[last:start], instead)
+            origins += (*at[last:start], *at[start : start + 1] * len(instead))
             last = end
         parts.append(self.text[last:])
         return Mapped("".join(parts), origins + at[last:])

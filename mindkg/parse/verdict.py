@@ -13,6 +13,7 @@ from mindkg.parse.result import ParsedVerdict
 from mindkg.parse.structured import booleans
 from mindkg.parse.turns import echo, markers
 from mindkg.parse.wordings import pattern, table
+from mindkg.thoughts import without_thoughts
 
 _VISIBLE = re.compile(r"[^\W_]")
 _FAST = re.compile(r"(Yes|No)(?:\Z|(?=[.,!;:](?:[ \n]|\Z)))")
@@ -48,7 +49,7 @@ def parse_verdict(text: str) -> ParsedVerdict:
     >>> parse_verdict("Yes. However, I would not."), parse_verdict("It depends.")
     (ParsedVerdict(verdict='yes', reason='start'), ParsedVerdict(verdict='unparsable', reason='hedge'))
     """
-    text = text[:READ]
+    text = without_thoughts(text[:READ])
     fast = _FAST.match(text)
     if fast and not _structured(text) and (":" not in text or markers().search(text) is None):
         behind = text[fast.end() : 200]

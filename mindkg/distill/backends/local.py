@@ -15,6 +15,7 @@ from mindkg.distill.backends.base import Outcome
 from mindkg.distill.backends.server_errors import one_line
 from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError, MindKGError
+from mindkg.thoughts import thoughts
 
 if TYPE_CHECKING:
     import torch
@@ -179,9 +180,15 @@ class LocalBackend:
         ends = set(ends if isinstance(ends, list) else [ends]) - {None}
         said = tokens.tolist()
         stop = next((place for place, token in enumerate(said) if token in ends), None)
-        text = self._processor.tokenizer.decode(said[:stop], skip_special_tokens=True)
+        text = self._text(said[:stop])
         length = len(said) if stop is None else stop + 1
         return Answer(text, "length" if stop is None else "stop", one.tokens, length, first)
+
+    def _text(self, tokens: list[int]) -> str:
+        """Return the words of ``tokens``; special tokens stay only where they say which of the words are thoughts."""
+        decode = self._processor.tokenizer.decode
+        whole: str = decode(tokens, skip_special_tokens=False)
+        return whole if thoughts(whole) else str(decode(tokens, skip_special_tokens=True))
 
 
 def _refusal(error: Exception) -> RequestError:
