@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mindkg.distill.settings import PASSES, Pass, Settings, asked_relations
-from mindkg.errors import InputError
+from mindkg.errors import InputError, UsageError
 from mindkg.pipeline import Built, run_locked
 from mindkg.stages import Progress, distillations, ledger, scan, tables_of
 from mindkg.storage import KBDirectory, write_json
@@ -201,7 +201,7 @@ def dry_run(
 
     if model is None:
         if backend is None:
-            raise InputError("which answers are there depends on the model", hint="Give --model or --backend")
+            raise UsageError("which answers are there depends on the model", hint="Give --model or --backend")
         opened = open_backend(backend, model, revision)
         model, revision = opened.model, opened.revision
         opened.close()

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mindkg.errors import InputError
+from mindkg.errors import InputError, UsageError
 
 # Daft reports its import to a server unless this is set before; Ray and the hub the same when they are used
 _ENVIRONMENT = {
@@ -64,10 +64,10 @@ def use_runner(name: str, address: str | None = None) -> None:
     reached already stays. Raises InputError for another name, or where Ray is not installed or not reached.
     """
     if name not in RUNNERS:
-        raise InputError(f"there is no runner {name!r}", hint=f"Runners: {', '.join(RUNNERS)}")
+        raise UsageError(f"there is no runner {name!r}", hint=f"Runners: {', '.join(RUNNERS)}")
     if name == "native":
         if address:
-            raise InputError("the native runner has no address", hint="Say --runner ray too")
+            raise UsageError("the native runner has no address", hint="Say --runner ray too")
         daft.set_runner_native()
         return
     if find_spec("ray") is None:

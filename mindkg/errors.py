@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
+_LONGEST_NAME = 200
+"""Characters of a name that are compared: the time grows with their square."""
+
 
 class MindKGError(Exception):
     """A mistake or a mishap that a user can read in one line.
 
     ``record`` names what was met (a file and line, a table, an address), ``hint`` says what to do next,
-    ``retryable`` says whether the same call may succeed later.
+    ``retryable`` says whether the same call may succeed later, ``exit_code`` with what code the command line ends.
     """
 
     retryable = False
+    exit_code = 1
 
     def __init__(self, message: str, *, record: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -26,6 +33,12 @@ class MindKGError(Exception):
 
 class InputError(MindKGError):
     """A file, column, option or name that the user gave and that cannot be used."""
+
+
+class UsageError(InputError):
+    """An option, argument or name that can be known to be wrong without a look at any data."""
+
+    exit_code = 2
 
 
 class StorageError(MindKGError):
@@ -48,3 +61,14 @@ class QueryError(MindKGError):
 
 class StoreError(MindKGError):
     """An engine that cannot be loaded, opened or reached."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint with those of ``known`` that are most like ``name``, case aside; "" where none is like it.
+
+    >>> nearest("Top-Hypernym", ["top-hypernyms", "top-intentions", "graph-counts"])
+    'Did you mean top-hypernyms?'
+    """
+    folded = {one.casefold(): one for one in known}
+    near = difflib.get_close_matches(name.casefold()[:_LONGEST_NAME], folded, n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(folded[one] for one in near)}?" if near else ""

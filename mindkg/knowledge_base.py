@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 import pyarrow as pa
 
 from mindkg import stages
-from mindkg.errors import InputError, StorageError, StoreError
+from mindkg.errors import InputError, StorageError, StoreError, UsageError, nearest
 from mindkg.places import discard
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
 from mindkg.storage import KBDirectory, Manifest, fingerprint
@@ -73,11 +73,18 @@ class KnowledgeBase:
 
     # tables
 
-    def table(self, name: str) -> pa.Table:
-        """Return the table ``name`` (see ``mindkg.schema.TABLES``), its rows sorted by key."""
+    def table(self, name: str, *, limit: int | None = None) -> pa.Table:
+        """Return the table ``name`` (see ``mindkg.schema.TABLES``), its rows sorted by key; the first ``limit`` rows.
+
+        Raises UsageError for an unknown name.
+        """
+        import pyarrow.dataset as ds
         import pyarrow.parquet as pq
 
-        return pq.read_table(self._folder(name)).cast(TABLES[name])
+        folder = self._folder(name)
+        if limit is None:
+            return pq.read_table(folder).cast(TABLES[name])
+        return ds.dataset(folder, format="parquet").head(limit, batch_size=limit, batch_readahead=0).cast(TABLES[name])
 
     def scan(self, name: str) -> daft.DataFrame:
         """Return the table ``name`` as a lazy Daft frame."""
@@ -206,14 +213,14 @@ class KnowledgeBase:
         from mindkg.stores import neo4j_load, neo4j_offline
 
         if offline and not neo4j_home:
-            raise InputError("an offline load needs the folder of Neo4j", hint="Give it: --neo4j-home DIR")
+            raise UsageError("an offline load needs the folder of Neo4j", hint="Give it: --neo4j-home DIR")
         if neo4j_home and not offline:
-            raise InputError("the option neo4j_home is for an offline load", hint="Add --offline")
+            raise UsageError("the option neo4j_home is for an offline load", hint="Add --offline")
         address = uri or os.environ.get("NEO4J_URI")
         if offline and (uri or user):
-            raise InputError("an offline load reaches no server", hint="Leave out --uri and --user")
+            raise UsageError("an offline load reaches no server", hint="Leave out --uri and --user")
         if not offline and not address:
-            raise InputError("a Neo4j server has an address", hint="Give it: --uri bolt://127.0.0.1:7687")
+            raise UsageError("a Neo4j server has an address", hint="Give it: --uri bolt://127.0.0.1:7687")
         folder = self.graph(include_filtered=include_filtered, progress=progress)
         if explain:
             online = [] if offline else neo4j_load.explain_online(folder, address or "")
@@ -236,7 +243,7 @@ class KnowledgeBase:
 
         if endpoint is None:
             hint = "Give it: --endpoint http://127.0.0.1:3030/kb"
-            raise InputError("a SPARQL server has an address", hint=hint)
+            raise UsageError("a SPARQL server has an address", hint=hint)
         from mindkg.stores.sparql import explain_sparql, load_sparql
 
         steps = explain_sparql(endpoint, graph)  # a mistake shows before the graph is made
@@ -415,7 +422,7 @@ class KnowledgeBase:
 
         forms.check_form(to, base, "")
         if to in forms.FOLDERS:
-            raise InputError(f"{to} is a folder of files and cannot go into a stream", hint="Give a folder with -o")
+            raise UsageError(f"{to} is a folder of files and cannot go into a stream", hint="Give a folder with -o")
         folder = self.graph(include_filtered=include_filtered, progress=progress)
         forms.write_form(to, folder, stream, base, progress)
 
@@ -454,7 +461,8 @@ class KnowledgeBase:
 
     def _folder(self, name: str) -> Path:
         if name not in self.manifest.tables:
-            raise InputError(f"there is no table {name!r}", hint=f"Tables: {', '.join(sorted(self.manifest.tables))}")
+            hint = nearest(name, self.manifest.tables) or f"Tables: {', '.join(sorted(self.manifest.tables))}"
+            raise UsageError(f"there is no table {name!r}", hint=hint)
         return self._directory.table_folder(self.manifest.tables[name])
 
     def _store_folder(self, engine: str, include_filtered: bool) -> Path:
@@ -476,7 +484,7 @@ def _check_options(engine: str, options: Mapping[str, Mapping[str, Any]]) -> Non
     for owner, values in options.items():
         given = [name for name, value in values.items() if value]
         if given and owner != engine:
-            raise InputError(f"the option {given[0]} is one of {owner}, not of {engine}", hint="Leave it out")
+            raise UsageError(f"the option {given[0]} is one of {owner}, not of {engine}", hint="Leave it out")
 
 
 def _opened(engine: str, target: Path) -> Store | None:

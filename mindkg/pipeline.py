@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mindkg.errors import InputError
+from mindkg.errors import InputError, UsageError
 from mindkg.inputs import Input, Inputs, input_of, inputs_of
 from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, silent, tables_of
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, fingerprint
@@ -100,7 +100,7 @@ def build(
         KBDirectory(output).open_manifest()
         if format or field:
             hint = "Give the source files too: format and field say how they are read"
-            raise InputError("without sources there is nothing to read", hint=hint)
+            raise UsageError("without sources there is nothing to read", hint=hint)
         return run(output, given, progress=progress)
     given |= {"format": format, "field": field}
     source = Source({"source": files}, [format, field], lambda here, staging, report: read(
@@ -260,10 +260,10 @@ def _check(options: Mapping[str, Any]) -> None:
     """Raise InputError for an option whose value is not one of its words."""
     for name, words in _WORDS.items():
         if options[name] not in words:
-            raise InputError(f"{name} cannot be {options[name]!r}", hint=f"It is {' or '.join(words)}")
+            raise UsageError(f"{name} cannot be {options[name]!r}", hint=f"It is {' or '.join(words)}")
     for name in ("top_k", "parents", "levels"):
         if options[name] < 1:
-            raise InputError(f"{name} cannot be {options[name]}", hint="It is at least 1")
+            raise UsageError(f"{name} cannot be {options[name]}", hint="It is at least 1")
     own_vague(options["vague"])
 
 

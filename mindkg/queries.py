@@ -12,7 +12,6 @@ In SPARQL a value stands in ``VALUES ?name { … }`` and the limit behind ``LIMI
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -25,7 +24,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from mindkg.errors import QueryError
+from mindkg.errors import QueryError, UsageError, nearest
 from mindkg.resources import data_folder
 from mindkg.stores.base import Dialect, Store
 from mindkg.vocabulary import relations
@@ -88,10 +87,10 @@ def catalogue(folder: Path | None = None) -> Mapping[str, CatalogueQuery]:
 
 
 def find(name: str) -> CatalogueQuery:
-    """Return the query ``name`` of the catalogue that ships; raises QueryError with the nearest names."""
+    """Return the query ``name`` of the catalogue that ships; raises UsageError with the nearest names."""
     known = catalogue()
     if name not in known:
-        raise QueryError(f"Unknown query {name!r}", hint=_nearest(name, known) or "List them with: mindkg queries")
+        raise UsageError(f"there is no query {name!r}", hint=nearest(name, known) or "List them with: mindkg queries")
     return known[name]
 
 
@@ -185,7 +184,7 @@ def _parameter(file: str, text: str) -> Parameter:
         parameter = Parameter(match[1], match[2], bool(match[3]), json.loads(match[4]) if match[4] else None, match[5])
         if not parameter.required:
             _value(parameter, parameter.default)
-    except (json.JSONDecodeError, QueryError) as error:
+    except (json.JSONDecodeError, UsageError) as error:
         raise QueryError("A parameter is: name, type, required or default VALUE", record=f"{file}: {text}") from error
     return parameter
 
@@ -212,11 +211,11 @@ def _checked(query: CatalogueQuery, values: Mapping[str, Any]) -> dict[str, Any]
     for name in values:
         if name not in known:
             hint = f"It takes: {', '.join(known)}" if known else "It takes none"
-            raise QueryError(f"The query {query.name} has no parameter {name!r}", hint=_nearest(name, known) or hint)
+            raise UsageError(f"The query {query.name} has no parameter {name!r}", hint=nearest(name, known) or hint)
     missing = [p for p in query.parameters if p.required and p.name not in values]
     if missing:
         needed = " ".join(f"-p {p.name}=…" for p in missing)
-        raise QueryError(
+        raise UsageError(
             f"The query {query.name} needs {missing[0].name}: {missing[0].about}", hint=f"Give it: {needed}"
         )
     return {name: _value(p, values.get(name, p.default)) for name, p in known.items()}
@@ -244,19 +243,19 @@ def _value(parameter: Parameter, value: Any) -> Any:
             if found is not None:
                 return found
     what = "a whole number of rows" if name == "limit" else f"of the type {parameter.type}"
-    raise QueryError(f"The parameter {name} is {what}, not {value!r}")
+    raise UsageError(f"The parameter {name} is {what}, not {value!r}")
 
 
 def _text(name: str, value: str) -> str:
     if any("\ud800" <= c <= "\udfff" or c == "\0" for c in value):
-        raise QueryError(f"The parameter {name} has a character that no text can have: {value!r}")
+        raise UsageError(f"The parameter {name} has a character that no text can have: {value!r}")
     return value
 
 
 def _relation(name: str, value: str) -> str:
     if value and value not in relations():
-        hint = _nearest(value, relations()) or f"Relations: {', '.join(relations())}"
-        raise QueryError(f"The parameter {name} is no relation: {value!r}", hint=hint)
+        hint = nearest(value, relations()) or f"Relations: {', '.join(relations())}"
+        raise UsageError(f"The parameter {name} is no relation: {value!r}", hint=hint)
     return value
 
 
@@ -283,8 +282,3 @@ def _with_terms(text: str, values: Mapping[str, Any]) -> str:
         return f"VALUES ?{name} {{ {Literal(values[name])} }}" if name else f"LIMIT {int(values['limit'])}"
 
     return _PLACE.sub(fill, text)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else ""

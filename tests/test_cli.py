@@ -131,32 +131,18 @@ def test_load_gives_the_counts(kb: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("query", "{kb}", "top-hypernym"), "top-hypernyms"),
-        (("query", "{kb}", "product-intentions"), "product"),
-        (("query", "{kb}", "top-hypernyms", "-p", "limit=many"), "limit"),
-        (("query", "{kb}", "top-hypernyms", "-p", "limit"), "key=value"),
-        (("query", "{kb}", "top-hypernyms", "-p", "colour=red"), "colour"),
-        (("query", "{kb}", "top-hypernyms", "--engine", "access"), "access"),
         (("query", "{tmp}/none", "top-hypernyms"), "there is no KB"),
         (("query", "{tmp}", "top-hypernyms"), "not a finished KB"),
         (("sparql", "{kb}", "SELECT nonsense"), "Oxigraph refuses the query"),
         (("cypher", "{kb}", "MATCH nonsense"), "LadybugDB refuses the query"),
         (("cypher", "{kb}", "@{tmp}/none.cypher"), "cannot read the query"),
         (("cypher", "{kb}", "RETURN $name"), "-p name=…"),
-        (("export", "{kb}", "--to", "pdf"), "turtle"),
-        (("export", "{kb}", "--to", "turtle", "--base", "here"), "absolute IRI"),
-        (("export", "{kb}", "--to", "csv", "-o", "-"), "stream"),
         (("export", "{kb}", "--to", "turtle", "-o", "/dev/null/x"), "cannot write"),
         (("build", "{tmp}/none.csv", "-o", "{tmp}/new"), "none.csv"),
         (("build", "{tmp}/wrong.csv", "-o", "{tmp}/new"), "wrong.csv"),
-        (("build", str(SAMPLE), "-o", "{tmp}/new", "--format", "excel"), "excel"),
         (("build", str(SAMPLE), "-o", "{tmp}/new", "--field", "colour"), "colour"),
-        (("build", str(SAMPLE), "-o", "{tmp}/new", "--relations", "all"), "stated"),
-        (("build", str(SAMPLE), "-o", "{tmp}/new", "--isa-order", "sideways"), "concept-first"),
         (("build", str(SAMPLE), "-o", "{tmp}/new", "--isa", "{tmp}/none.tsv"), "none.tsv"),
-        (("build", str(SAMPLE), "-o", "{tmp}/new", "--load", "access"), "access"),
         (("build", str(SAMPLE), "-o", "{tmp}/wrong.csv"), "cannot write a KB"),
-        (("load", "{kb}", "access"), "access"),
         (("link", "{tmp}/none.jsonl"), "none.jsonl"),
         (("link", "{tmp}/wrong.csv", "--vague", "{tmp}/none.txt"), "none.txt"),
         (("parse", "{tmp}/none.jsonl"), "none.jsonl"),
@@ -174,10 +160,45 @@ def test_a_mistake_is_one_line_with_exit_code_1(
     assert "Traceback" not in done.stderr
 
 
-def test_wrong_usage_is_exit_code_2(kb: Path) -> None:
-    assert run("query").returncode == 2
-    assert run("query", kb, "top-hypernyms", "--format", "xml").returncode == 2
-    assert run("dance").returncode == 2
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("query",), "KB is missing. See: mindkg query --help"),
+        (("dance",), "there is no command dance"),
+        (("querry", "{kb}"), "Did you mean query"),
+        (("info", "{kb}", "--tabel", "rejects"), "Did you mean --table?"),
+        (("info", "{kb}", "--table", "Reject"), "Did you mean rejects?"),
+        (("info", "{kb}", "--limit", "0"), "--limit must be"),
+        (("query", "{kb}", "top-hypernym"), "Did you mean top-hypernyms"),
+        (("query", "{kb}", "product-intentions"), "-p product=…"),
+        (("query", "{kb}", "top-hypernyms", "-p", "limit=many"), "limit"),
+        (("query", "{kb}", "top-hypernyms", "-p", "limit"), "key=value"),
+        (("query", "{kb}", "top-hypernyms", "-p", "colour=red"), "colour"),
+        (("query", "{kb}", "top-hypernyms", "-p", "relation=usedfro"), "Did you mean usedFor"),
+        (("query", "{kb}", "top-hypernyms", "--engine", "ladybird"), "Did you mean ladybug?"),
+        (("query", "{kb}", "top-hypernyms", "--format", "xml"), "--format 'xml' is none of: table, csv, json, arrow"),
+        (("sparql", "{kb}", "ASK { ?s ?p ?o }", "--engine", "bolt://127.0.0.1:1"), "mindkg cypher"),
+        (("export", "{kb}", "--to", "turtel"), "Did you mean turtle?"),
+        (("export", "{kb}", "--to", "turtle", "--base", "here"), "absolute IRI"),
+        (("export", "{kb}", "--to", "csv", "-o", "-"), "stream"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--format", "excel"), "excel"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--relations", "all"), "stated"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--isa-order", "sideways"), "concept-first"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--top-k", "0"), "--top-k must be"),
+        (("build", str(SAMPLE), "-o", "{tmp}/new", "--load", "access"), "oxigraph"),
+        (("load", "{kb}", "access"), "oxigraph"),
+        (("distill", "{kb}", "--dry-run", "--model", "m", "--relations", "usedfr"), "Did you mean usedFor"),
+        (("hypernyms", "{kb}", "--names", "one"), "--names"),
+    ],
+)
+def test_incorrect_usage_is_one_line_with_exit_code_2(
+    kb: Path, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    done = run(*(a.format(kb=kb, tmp=tmp_path) if "{kb}" in a or "{tmp}" in a else a for a in arguments))
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.count("mindkg: ") == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("mindkg: ") and words in last
 
 
 def test_a_reader_that_leaves_early_is_no_error(kb: Path) -> None:

@@ -116,7 +116,7 @@ def test_verb_prints_rows_and_says_what_it_took_instead(table: Path) -> None:
     assert shown.exit_code == 0
     assert shown.stdout.splitlines()[0].split() == ["instance", "concept", "count", "p_concept", "p_instance", "rep"]
     assert shown.stdout.splitlines()[1].split()[:5] == ["usb", "cable", "accessory", "6", "0.5"]
-    assert 'the table lacks "long usb cables"' in shown.stderr and "1 of 3 concepts" in shown.stderr
+    assert 'the table does not have "long usb cables"' in shown.stderr and "1 of 3 concepts" in shown.stderr
     rows = run(app, ["concepts", "lookup", "mice", "--isa", str(table), "--format", "json"])
     assert [(r["instance"], r["concept"], r["count"]) for r in json.loads(rows.stdout)] == [("mouse", "rodent", 5)]
 

@@ -12,7 +12,7 @@ import rdflib
 from kb_equality import SAMPLE
 
 import mindkg
-from mindkg.errors import InputError, QueryError, StoreError
+from mindkg.errors import InputError, UsageError
 from mindkg.knowledge_base import KnowledgeBase
 
 
@@ -166,17 +166,17 @@ def test_an_unknown_engine_is_refused_before_anything_is_made(kb: KnowledgeBase,
     path = Path(shutil.copytree(kb.path, tmp_path / "kb", ignore=shutil.ignore_patterns("stores")))
     with KnowledgeBase.open(path) as bare:
         for ask in (bare.store, bare.load, lambda engine: bare.query("relation-counts", engine=engine)):
-            with pytest.raises(StoreError, match="access"):
+            with pytest.raises(UsageError, match="access"):
                 ask("access")
     assert not (path / "stores").exists()
 
 
 def test_mistakes_are_named(kb: KnowledgeBase) -> None:
-    with pytest.raises(QueryError, match="top-hypernyms"):
+    with pytest.raises(UsageError, match="top-hypernyms"):
         kb.query("top-hypernym")
-    with pytest.raises(QueryError, match="product"):
+    with pytest.raises(UsageError, match="product"):
         kb.query("product-intentions")
-    with pytest.raises(StoreError, match="ladybug"):
+    with pytest.raises(UsageError, match="ladybug"):
         kb.query("relation-counts", engine="access")
     with pytest.raises(InputError, match="turtle"):
         kb.export("pdf")

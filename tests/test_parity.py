@@ -12,7 +12,7 @@ import pytest
 from graph_maker import make_graph, read_graph
 
 from benchmarks.parity import COLUMNS
-from mindkg.errors import QueryError
+from mindkg.errors import QueryError, UsageError
 from mindkg.graph.property_graph import expected_counts
 from mindkg.queries import CatalogueQuery, Parameter, bind, catalogue, find, reference, run
 from mindkg.stores.base import ENGINES, Store, load_store, open_store
@@ -133,7 +133,7 @@ def test_a_value_never_becomes_query_text(world: World, evil: str) -> None:
             assert [rows(store, query, values) for store in world.stores] == [[]] * len(world.stores), query.name
         for p in query.parameters:
             if p.type != "string" and evil:
-                with pytest.raises(QueryError):
+                with pytest.raises(UsageError):
                     bind(query, "sparql", {**dict.fromkeys(names, "x"), p.name: evil})
     for store in world.stores:
         assert {r["class"]: r["n"] for r in rows(store, find("graph-counts"), {})} == world.counts
@@ -151,20 +151,20 @@ def test_the_catalogue_is_whole() -> None:
 
 def test_mistakes_have_hints() -> None:
     query = find("product-intentions")
-    with pytest.raises(QueryError, match=r"Did you mean .*top-hypernyms"):
+    with pytest.raises(UsageError, match=r"Did you mean .*top-hypernyms"):
         find("top-hypernim")
-    with pytest.raises(QueryError, match="Did you mean product"):
+    with pytest.raises(UsageError, match="Did you mean product"):
         bind(query, "cypher", {"produkt": "x"})
-    with pytest.raises(QueryError, match="-p product="):
+    with pytest.raises(UsageError, match="-p product="):
         bind(query, "cypher", {})
-    with pytest.raises(QueryError, match="of the type string"):
+    with pytest.raises(UsageError, match="of the type string"):
         bind(query, "cypher", {"product": 3})
-    with pytest.raises(QueryError, match="no text can have"):
+    with pytest.raises(UsageError, match="no text can have"):
         bind(query, "sparql", {"product": "\ud800"})
-    with pytest.raises(QueryError, match="Did you mean usedFor"):
+    with pytest.raises(UsageError, match="Did you mean usedFor"):
         bind(find("top-hypernyms"), "cypher", {"relation": "usdFor"})
     for wrong in (-1, "x", 1.5, True, 2**40, None, "1; DROP"):
-        with pytest.raises(QueryError, match="whole number"):
+        with pytest.raises(UsageError, match="whole number"):
             bind(find("top-hypernyms"), "sparql", {"limit": wrong})
     assert bind(find("top-hypernyms"), "cypher", {"limit": "7"})[1] == {"relation": "", "limit": 7}
     assert set(relations()) >= {"usedFor"}

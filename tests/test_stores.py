@@ -16,7 +16,7 @@ import pytest
 from graph_maker import make_graph
 
 import mindkg.stores
-from mindkg.errors import QueryError, StoreError
+from mindkg.errors import QueryError, StoreError, UsageError
 from mindkg.graph.property_graph import expected_counts
 from mindkg.stores.base import ENGINES, SERVERS, check_counts, counts, engine_class, load_store, open_store
 
@@ -192,7 +192,7 @@ def test_no_store_is_a_clear_error(engine: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(StoreError):
         open_store(engine, tmp_path / "empty")
-    with pytest.raises(StoreError, match="Embedded engines"):
+    with pytest.raises(UsageError, match="Embedded engines"):
         open_store("excel", tmp_path)
 
 

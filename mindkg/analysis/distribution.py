@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.analysis.facts import Facts, Ints, ranges
-from mindkg.errors import InputError
+from mindkg.errors import UsageError
 
 By = Literal["all", "relation", "category", "filter"]
 
@@ -55,7 +55,7 @@ def assertion_groups(facts: Facts, by: By) -> tuple[list[str], Ints, Ints]:
     refused ones are left out, as they are in the graph. Raises InputError for another ``by``.
     """
     if by not in BY:
-        raise InputError(f"cannot group by {by!r}", hint=f"Groups: {', '.join(BY)}")
+        raise UsageError(f"cannot group by {by!r}", hint=f"Groups: {', '.join(BY)}")
     kept = np.flatnonzero(facts.kept)
     if by == "filter":
         both = np.concatenate([np.arange(len(facts)), kept])

@@ -20,7 +20,7 @@ from mindkg.analysis.hierarchy_section import hierarchy_section, named_communiti
 from mindkg.analysis.page import chart_page, page
 from mindkg.analysis.plots import altair
 from mindkg.analysis.spread_section import spread_section
-from mindkg.errors import InputError
+from mindkg.errors import InputError, UsageError
 from mindkg.outputs import check_folder, new_folder
 from mindkg.xml_text import FORBIDDEN, xml_id, xml_text
 
@@ -67,9 +67,9 @@ def hypernym_report(
     altair()
     check_folder(output, KIND, overwrite=overwrite)
     if limit < 1:
-        raise InputError(f"the graph cannot have {limit} concepts", hint="Give a --limit of 1 or more")
+        raise UsageError(f"the graph cannot have {limit} concepts", hint="Give a --limit of 1 or more")
     if names and compare is None:
-        raise InputError("two names need two KBs", hint="Say which other one with --compare")
+        raise UsageError("two names need two KBs", hint="Say which other one with --compare")
     if focus is not None and pc.index(kb.table("concepts")["concept"], focus).as_py() < 0:
         hint = "Give a label of its table concepts as it stands there"
         raise InputError(f"the KB has no concept {focus!r}", hint=hint)

@@ -8,29 +8,44 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from mindkg.cli import cold
+from mindkg.cli import cold, terminal
 from mindkg.errors import MindKGError
 
 
 def main() -> None:
-    """Run the command line: exit 0 when done, 1 with one line on stderr for a user's mistake, 2 for wrong usage."""
+    """Run the command line: exit 0 when done, 1 with one line on stderr for a mistake, 2 for incorrect usage."""
+    terminal.open_streams()
     signal.signal(signal.SIGINT, _interrupted)
-    try:
-        if not cold.answer(sys.argv[1:]):  # Typer alone takes longer than this one verb may
-            from mindkg.cli.app import app
+    raise SystemExit(terminal.finish(_exit_code(sys.argv[1:])))
 
-            app()
+
+def _exit_code(arguments: list[str]) -> int:
+    try:
+        return 0 if cold.answer(arguments) else _verb(arguments)  # Typer alone takes longer than this one verb may
     except MindKGError as error:
-        print(f"mindkg: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except BrokenPipeError:
-        # the reader has gone (`mindkg query … | head`): nothing more to say, also not when Python closes stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+        terminal.say(f"mindkg: {error}")
+        return error.exit_code
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
-        print(f"mindkg: {error.strerror or error}{place}", file=sys.stderr)
-        raise SystemExit(1) from None
+        return terminal.report(error)
+
+
+def _verb(arguments: list[str]) -> int:
+    """Run Typer's part and return the exit code; a mistake in the arguments is one line too."""
+    from typer import Abort
+    from typer.exceptions import TyperException
+
+    from mindkg.cli.app import app
+    from mindkg.cli.usage import explain
+
+    try:
+        return app(arguments, prog_name="mindkg", standalone_mode=False) or 0
+    except TyperException as error:
+        if line := explain(error):  # nothing is left to say where the help has been shown
+            terminal.say(f"mindkg: {line}")
+        return error.exit_code
+    except Abort:
+        terminal.say("mindkg: stopped")
+        return 1
 
 
 def _interrupted(number: int, frame: FrameType | None) -> NoReturn:

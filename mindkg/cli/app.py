@@ -8,6 +8,7 @@ import typer
 
 from mindkg import __version__
 from mindkg.cli import build, concepts, distill, graph, hypernyms, query, serve, text
+from mindkg.cli.terminal import result
 
 app = typer.Typer(
     name="mindkg",
@@ -21,7 +22,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mindkg {__version__}")
+        result(f"mindkg {__version__}")
         raise typer.Exit
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -20,10 +20,15 @@ from mindkg.cli.arguments import (
     use_runner,
     use_work_dir,
 )
-from mindkg.cli.output import Format, console, say, stages, write_rows
+from mindkg.cli.output import Format, counted, say, stages, write_rows
+from mindkg.cli.terminal import result, write_json
 
 if TYPE_CHECKING:
+    from mindkg.knowledge_base import KnowledgeBase
     from mindkg.pipeline import Built
+
+_SHOWN_ROWS: Final = 20
+"""Rows of a table that are shown where no limit is given."""
 
 
 def register(app: typer.Typer) -> None:
@@ -62,13 +67,17 @@ def build(
         str | None,
         typer.Option(help="Relation of a triple: stated (by its text) or asked (for).", show_default=False),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Concepts kept for an intention (5).", show_default=False)] = None,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Concepts kept for an intention (5).", show_default=False)
+    ] = None,
     vague: Annotated[
         Path | None,
         typer.Option(help="Concepts that say nothing, one a line, in place of the project's list.", show_default=False),
     ] = None,
-    parents: Annotated[int | None, typer.Option(help="Hypernyms kept for a concept (5).", show_default=False)] = None,
-    levels: Annotated[int | None, typer.Option(help="Steps up to hypernyms (3).", show_default=False)] = None,
+    parents: Annotated[
+        int | None, typer.Option(min=1, help="Hypernyms kept for a concept (5).", show_default=False)
+    ] = None,
+    levels: Annotated[int | None, typer.Option(min=1, help="Steps up to hypernyms (3).", show_default=False)] = None,
     embed: Embed = None,
     spacy: Spacy = None,
     load: Annotated[
@@ -126,16 +135,16 @@ def report_build(built: Built) -> None:
         say(f"no longer part of the KB: {', '.join(built.replaced)}")
     conflicts = facts["stages"]["sources"].get("title_conflicts")
     if conflicts:
-        say(f"sources: {conflicts:,} products have several titles; the most frequent one stands")
-    told = ("products", "cobuys", "assertions", "intentions", "mentions")
-    rows = ", ".join(f"{facts['tables'][name]:,} {name}" for name in told)
+        say(f"sources: {counted(conflicts, 'product')} with several titles; the most frequent one stands")
+    nouns = {"products": "product", "cobuys": "co-buy", "assertions": "assertion", "intentions": "intention"}
+    rows = ", ".join(counted(facts["tables"][name], noun) for name, noun in {**nouns, "mentions": "mention"}.items())
     if not built.published:
         say(f"{kb.address}: nothing to do, all is up to date ({rows})")
     else:
         again = "" if built.ran else "published again from what was there: "
         say(f"{kb.address}: {again}{rows}")
     if facts["refused"]:
-        say(f"the filter refused {facts['refused']:,} assertions: they stay in the tables, not in the graph")
+        say(f"the filter refused {counted(facts['refused'], 'assertion')}: in the tables, not in the graph")
 
 
 def _stage_lines(facts: dict[str, Any]) -> list[str]:
@@ -153,7 +162,7 @@ def _stage_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _conserved(stage: dict[str, int]) -> str:
-    return f"{stage['read']:,} rows read = {stage['kept']:,} kept + {stage['rejected']:,} rejected"
+    return f"{counted(stage['read'], 'row')} read = {stage['kept']:,} kept + {stage['rejected']:,} rejected"
 
 
 def info(
@@ -162,38 +171,64 @@ def info(
     table: Annotated[
         str | None, typer.Option(help="Write the rows of this table instead, such as rejects.", show_default=False)
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Rows of that table (default: 20 as a table, all in the other formats).", show_default=False
+        ),
+    ] = None,
     format: Rows = Format.table,
 ) -> None:
-    """Say what a KB holds: rows, where input rows went and why, inputs, options and versions."""
+    """Report what a KB holds: rows, where input rows went and why, inputs, options and versions."""
     from mindkg.knowledge_base import KnowledgeBase
 
     base = KnowledgeBase.open(kb)
     if table:
-        write_rows(base.table(table), format)
+        _write_table(base, table, limit, format)
     elif as_json:
-        typer.echo(json.dumps(base.info(), ensure_ascii=False, indent=1))
+        write_json(base.info())
     else:
         _show(base.info())
 
 
-def _show(facts: dict[str, Any]) -> None:
-    from rich.table import Table
+def _write_table(base: KnowledgeBase, name: str, limit: int | None, format: Format) -> None:
+    most = _SHOWN_ROWS if limit is None and format is Format.table else limit
+    rows = base.table(name, limit=most)
+    write_rows(rows, format)
+    known = base.manifest.tables[name].rows
+    if limit is None and rows.num_rows < known:
+        say(f"{rows.num_rows:,} of {known:,} rows; more with --limit, all with --format csv")
 
-    out = console()
-    out.print(f"{facts['path']}  built {facts['created']}  schema {facts['schema_version']}", markup=False)
-    table = Table("table", "rows", header_style="bold")
-    table.columns[1].justify = "right"
-    for name, rows in facts["tables"].items():
-        table.add_row(name, f"{rows:,}")
-    out.print(table)
+
+def _show(facts: dict[str, Any]) -> None:
+    import pyarrow as pa
+
+    from mindkg.cli.tables import show_table
+
+    result(f"{facts['path']}  built {facts['created']}  schema {facts['schema_version']}")
+    rows = facts["tables"]
+    show_table(pa.table({"table": list(rows), "rows": pa.array(rows.values(), pa.int64())}))
     for line in _stage_lines(facts):
-        out.print(line, markup=False)
-    out.print(f"filter: {facts['refused']:,} assertions refused, not in the graph", markup=False)
+        result(line)
+    result(f"filter: {counted(facts['refused'], 'assertion')} refused, not in the graph")
     for i in facts["inputs"]:
-        out.print(f"{i['role']}: {i['path']}  {i['bytes']:,} bytes  sha256 {i['sha256'][:16]}…", markup=False)
-    options = ", ".join(f"{k}={v}" for k, v in facts["options"].items() if v is not None)
-    out.print(f"options: {options}", markup=False)
-    out.print(f"stores: {', '.join(facts['stores']) or 'none yet'}", markup=False)
+        result(f"{i['role']}: {i['path']}  {i['bytes']:,} bytes  sha256 {i['sha256'][:16]}…")
+    result(f"options: {_options(facts['options'])}")
+    result(f"stores: {', '.join(facts['stores']) or 'none yet'}")
+    if not facts["tables"].get("generations"):
+        result("nothing has been distilled yet: there are products and co-buys only; next: mindkg distill")
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    """Return the options that have a value; those of a stage in one pair of brackets."""
+    given = ((name, value) for name, value in options.items() if value is not None and value != {})
+    return ", ".join(
+        f"{name}({_options(value)})" if isinstance(value, dict) else f"{name}={_value(value)}" for name, value in given
+    )
+
+
+def _value(value: Any) -> str:
+    return ",".join(map(_value, value)) if isinstance(value, list) else str(value)
 
 
 def clean(kb: KB) -> None:
@@ -203,4 +238,4 @@ def clean(kb: KB) -> None:
     gone = KnowledgeBase.open(kb).clean()
     for path in gone:
         say(f"removed {path}")
-    say(f"{len(gone)} removed")
+    say(f"{counted(len(gone), 'folder')} removed")

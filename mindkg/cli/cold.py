@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mindkg.cli.output import say
+from mindkg.cli.terminal import result
 
 if TYPE_CHECKING:
     from mindkg.link.lookup import Found
@@ -41,7 +42,7 @@ def show(found: Found) -> None:
     left = [isinstance(value, str) for value in rows[0].values()]
     for line in cells:
         sides = zip(line, widths, left, strict=True)
-        print("  ".join(cell.ljust(width) if label else cell.rjust(width) for cell, width, label in sides).rstrip())
+        result("  ".join(cell.ljust(width) if label else cell.rjust(width) for cell, width, label in sides).rstrip())
     remark(found)
 
 
@@ -53,7 +54,7 @@ def rows_of(found: Found) -> list[dict[str, Any]]:
 def remark(found: Found) -> None:
     """Say on stderr what was taken in place of the phrase, and how many concepts were left out."""
     if not found.whole:
-        say(f'the table lacks "{found.phrase}"; these are the concepts of "{found.instance}"')
+        say(f'the table does not have "{found.phrase}"; these are the concepts of "{found.instance}"')
     if found.known > len(found.concepts):
         say(f"{len(found.concepts):,} of {found.known:,} concepts; more with --limit")
 

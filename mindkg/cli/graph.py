@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from mindkg.cli.arguments import KB, IncludeFiltered, Overwrite
-from mindkg.cli.output import say
+from mindkg.cli.output import counted, say
+from mindkg.cli.terminal import result
 
 
 def register(app: typer.Typer) -> None:
@@ -70,10 +71,10 @@ def load(
             graph=graph,
             explain=explain,
             include_filtered=include_filtered,
-            progress=typer.echo if explain else say,
+            progress=result if explain else say,
         )
     for name, n in counts.items():
-        typer.echo(f"{name}\t{n}")
+        result(f"{name}\t{n}")
 
 
 def ask_password(user: str | None = None) -> None:
@@ -118,7 +119,7 @@ def export(
         written = opened.export(
             to, output, base=base, include_filtered=include_filtered, overwrite=overwrite, progress=say
         )
-        typer.echo(str(written))
+        result(str(written))
 
 
 def validate(
@@ -131,6 +132,6 @@ def validate(
 
     violations = KnowledgeBase.open(kb).validate(shacl=shacl, include_filtered=include_filtered)
     for v in violations:
-        typer.echo(f"{v.rule}\t{v.node}\t{v.message}")
-    say(f"{len(violations)} violations" if violations else "the graph is sound")
+        result(f"{v.rule}\t{v.node}\t{v.message}")
+    say(counted(len(violations), "violation") if violations else "the graph is sound")
     raise typer.Exit(1 if violations else 0)

@@ -9,6 +9,7 @@ import typer
 
 from mindkg.cli.arguments import KB, Overwrite
 from mindkg.cli.output import say
+from mindkg.cli.terminal import result
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +57,7 @@ def hypernyms(
     )
     for line in report.lines:
         say(line)
-    typer.echo(str(report.page))
+    result(str(report.page))
 
 
 def _names(text: str | None) -> tuple[str, str] | None:

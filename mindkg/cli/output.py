@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from mindkg.cli.terminal import console, say, write_json
+
 if TYPE_CHECKING:
     import pyarrow as pa
-    from rich.console import Console
 
-_PIPED_WIDTH = 160
+__all__ = ["Format", "counted", "say", "stages", "write_rows"]
 
 
 class Format(StrEnum):
@@ -28,19 +29,7 @@ class Format(StrEnum):
     arrow = "arrow"
 
 
-def say(line: str) -> None:
-    """Write one line to stderr."""
-    print(line, file=sys.stderr, flush=True)
-
-
-def console() -> Console:
-    """Return the rich console on stdout; wide where stdout is a pipe, so that cells are not broken up."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
-
-
-def write_rows(rows: pa.Table, form: Format, title: str | None = None) -> None:
+def write_rows(rows: pa.Table, form: Format) -> None:
     """Write ``rows`` to stdout as ``form``; JSON is one array of objects, arrow an IPC stream.
 
     JSON has no dates, no decimals and no NaN: the first two are text in it, the last is null.
@@ -51,31 +40,19 @@ def write_rows(rows: pa.Table, form: Format, title: str | None = None) -> None:
         with pa.ipc.new_stream(sys.stdout.buffer, rows.schema) as stream:
             stream.write_table(rows)
     elif form is Format.json:
-        json.dump(_finite(rows.to_pylist()), sys.stdout, ensure_ascii=False, indent=1, default=str)
-        sys.stdout.write("\n")
+        write_json(_finite(rows.to_pylist()))
     elif form is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(rows.column_names)
         for batch in rows.to_batches():
             writer.writerows(zip(*(map(_plain, column.to_pylist()) for column in batch.columns), strict=True))
     else:
-        _write_table(rows, title)
-        if not rows.num_rows:
+        from mindkg.cli.tables import show_table
+
+        if rows.num_rows:
+            show_table(rows)
+        else:
             say("no rows")
-
-
-def _write_table(rows: pa.Table, title: str | None) -> None:
-    import pyarrow as pa
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for field in rows.schema:
-        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        table.add_column(field.name, justify="right" if number else "left", overflow="fold")
-    for row in rows.to_pylist():
-        table.add_row(*(Text(_shown(value)) for value in row.values()))
-    console().print(table)
 
 
 def _finite(value: Any) -> Any:
@@ -91,16 +68,13 @@ def _plain(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else value
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return str(_plain(value))
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and what it counts.
+
+    >>> counted(1, "intention"), counted(1234, "intention"), counted(0, "query", "queries")
+    ('1 intention', '1,234 intentions', '0 queries')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
 @contextmanager
@@ -119,17 +93,16 @@ def stages() -> Iterator[Callable[[str, int, int | None], None]]:
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int, int | None], None]]:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = [
-        TextColumn("{task.description:<8}"),
+        TextColumn("{task.description:<8}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed:>10,.0f} rows  {task.fields[rate]:>12}"),
+        TextColumn("{task.completed:>10,.0f} rows  {task.fields[rate]:>12}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console(stderr=True)) as progress:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, rows: int, total: int | None) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mindkg.cli.arguments import KB, IncludeFiltered, Rows
-from mindkg.cli.output import Format, console, say, write_rows
+from mindkg.cli.output import Format, say, write_rows
+from mindkg.cli.terminal import result, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,13 +78,13 @@ def queries(
 
     found = [find(name)] if name else list(catalogue().values())
     if format is Format.json:
-        typer.echo(json.dumps([_described(q, texts=bool(name)) for q in found], ensure_ascii=False, indent=1))
+        write_json([_described(q, texts=bool(name)) for q in found])
     elif name:
         _show(found[0])
     else:
         import pyarrow as pa
 
-        rows = [{"name": q.name, "parameters": _signature(q), "summary": q.summary} for q in found]
+        rows = [{"name": q.name, "summary": q.summary, "parameters": _signature(q)} for q in found]
         write_rows(pa.Table.from_pylist(rows), format)
 
 
@@ -120,23 +121,23 @@ _SPEAKERS: Final = {"sparql": ("oxigraph", "http://", "https://"), "cypher": ("l
 def _answer(
     kb: str, engine: str, language: str, text: str, values: dict[str, Any] | None, include_filtered: bool
 ) -> pa.Table:
-    """Return the rows of a query in ``language``; raises QueryError where ``engine`` speaks another one."""
-    from mindkg.errors import QueryError
+    """Return the rows of a query in ``language``; raises UsageError where ``engine`` speaks another one."""
+    from mindkg.errors import UsageError
     from mindkg.knowledge_base import KnowledgeBase
 
     for other, beginnings in _SPEAKERS.items():
         if other != language and engine.startswith(beginnings):
-            raise QueryError(f"{engine} does not speak {language}", hint=f"Ask it with: mindkg {other}")
+            raise UsageError(f"{engine} does not speak {language}", hint=f"Ask it with: mindkg {other}")
     with KnowledgeBase.open(kb) as base:
         return base.store(engine, include_filtered=include_filtered, progress=say).query(text, values)
 
 
 def _pairs(parameters: list[str]) -> dict[str, str]:
-    from mindkg.errors import InputError
+    from mindkg.errors import UsageError
 
     for parameter in parameters:
         if "=" not in parameter:
-            raise InputError(f"parameter {parameter!r} has no value", hint="Write -p key=value")
+            raise UsageError(f"parameter {parameter!r} has no value", hint="Write -p key=value")
     return {key: value for key, _, value in (parameter.partition("=") for parameter in parameters)}
 
 
@@ -162,7 +163,7 @@ def _text(text: str) -> str:
 
 
 def _signature(q: CatalogueQuery) -> str:
-    return ", ".join(p.name if p.required else f"[{p.name}={p.default!r}]" for p in q.parameters)
+    return ", ".join(p.name if p.required else f"[{p.name}]" for p in q.parameters)
 
 
 def _described(q: CatalogueQuery, *, texts: bool) -> dict[str, Any]:
@@ -179,11 +180,30 @@ def _described(q: CatalogueQuery, *, texts: bool) -> dict[str, Any]:
 
 
 def _show(q: CatalogueQuery) -> None:
-    out = console()
-    out.print(q.name, style="bold", markup=False)
-    out.print(q.summary, markup=False)
+    """Write the query as text that can be copied: no line is wrapped, and comments explain the parameters."""
+    result(f"{q.name}: {q.summary}")
     for p in q.parameters:
-        need = "required" if p.required else f"default {p.default!r}"
-        out.print(f"  -p {p.name}=…  {p.type}, {need}: {p.about}", markup=False)
-    out.print("columns: " + ", ".join(f"{c.name} ({c.type})" for c in q.columns), markup=False)
-    out.print(f"\nSPARQL\n{q.sparql}\n\nCypher\n{q.cypher}", markup=False)
+        result(f"  -p {p.name}=…  {p.type}, {'required' if p.required else f'default {p.default!r}'}: {p.about}")
+    result("columns: " + ", ".join(f"{c.name} ({c.type})" for c in q.columns))
+    for language, text in (("SPARQL", q.sparql), ("Cypher", q.cypher)):
+        comment = "#" if language == "SPARQL" else "//"
+        result("")
+        for line in [f"{comment} {language}", *_placed(q, language), *_body(text, comment)]:
+            result(line)
+
+
+def _body(text: str, comment: str) -> list[str]:
+    """Return the lines of a query without its header."""
+    return [line for line in text.rstrip().splitlines() if not line.startswith(f"{comment}+")]
+
+
+def _placed(q: CatalogueQuery, language: str) -> list[str]:
+    """Return comments that say where the values of the parameters stand in the text."""
+    if language == "SPARQL":
+        return [
+            f"# {p.name}: " + ("the number after LIMIT" if p.name == "limit" else f"in VALUES ?{p.name} {{ … }}")
+            for p in q.parameters
+        ]
+    examples = {p.name: p.default if p.default is not None else f"the {p.name}" for p in q.parameters}
+    given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in examples.items())
+    return [f"// in Neo4j Browser or cypher-shell, first: :params {{{given}}}"] if given else []

@@ -10,6 +10,7 @@ import typer
 
 from mindkg.cli.arguments import KB, IncludeFiltered
 from mindkg.cli.output import say
+from mindkg.cli.terminal import result
 
 _EXAMPLE = "SELECT ?concept WHERE { ?x a skos:Concept ; skos:prefLabel ?concept } LIMIT 5"
 _PREFIX = "PREFIX skos: <http://www.w3.org/2004/02/skos/core#> "
@@ -36,9 +37,9 @@ def serve(
     with base.serve(port=port, include_filtered=include_filtered, progress=say) as (address, process):
         for number in (signal.SIGINT, signal.SIGTERM):  # not before: while the graph is loaded they end it at once
             signal.signal(number, lambda *_: over.set())
-        typer.echo(f"{address}/query")
+        result(f"{address}/query")
         say(f"Answering SPARQL at {address}/query, with a form for queries at {address}. Stop it with Ctrl-C. Try:")
-        say(f"  curl {address}/query -H 'Accept: text/csv' --data-urlencode \\\n    'query={_PREFIX}{_EXAMPLE}'")
+        say(f"  curl {address}/query -H 'Accept: text/csv' --data-urlencode 'query={_PREFIX}{_EXAMPLE}'")
         while not over.wait(0.2):
             if process.poll() is not None:
                 raise StoreError("The Oxigraph server has ended", hint="Start it again")

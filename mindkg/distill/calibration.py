@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from mindkg.errors import InputError, MindKGError
+from mindkg.errors import InputError, MindKGError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,7 @@ def calibrate(scores: Floats, labels: Sequence[bool], method: Method = "isotonic
     import numpy as np
 
     if method not in METHODS:
-        raise InputError(f"unknown calibration {method!r}", hint=f"Known: {', '.join(METHODS)}")
+        raise UsageError(f"unknown calibration {method!r}", hint=f"Known: {', '.join(METHODS)}")
     truth = np.asarray(labels, bool)
     kinds = Counter(truth.tolist())
     if min(kinds[True], kinds[False]) < LEAST:

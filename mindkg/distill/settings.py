@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from mindkg.distill.calibration import Calibration
-from mindkg.errors import InputError
+from mindkg.errors import UsageError, nearest
 from mindkg.vocabulary import relation_name, relations
 
 Pass = Literal["features", "intentions", "filter"]
@@ -49,10 +49,10 @@ class Settings:
         _check_words("filter mode", (self.filter_mode,), MODES)
         for name, least in (("temperature", 0), ("max_tokens", 1), ("samples", 1), ("seed", 0)):
             if getattr(self, name) < least:
-                raise InputError(f"{name} cannot be {getattr(self, name)}", hint=f"It is at least {least}")
+                raise UsageError(f"{name} cannot be {getattr(self, name)}", hint=f"It is at least {least}")
         for name in ("threshold", "min_coverage"):
             if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} cannot be {getattr(self, name)}", hint="It is from 0 to 1")
+                raise UsageError(f"{name} cannot be {getattr(self, name)}", hint="It is from 0 to 1")
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as the manifest keeps them.
@@ -83,11 +83,14 @@ def asked_relations(names: tuple[str, ...] = ()) -> tuple[str, ...]:
         return tuple(relations())
     unknown = [name for name in names if relation_name(name) is None]
     if unknown:
-        raise InputError(f"unknown relation {unknown[0]!r}", hint=f"Relations: {', '.join(relations())}")
+        hint = nearest(unknown[0], relations()) or f"Relations: {', '.join(relations())}"
+        raise UsageError(f"there is no relation {unknown[0]!r}", hint=hint)
     return tuple(dict.fromkeys(str(relation_name(name)) for name in names))
 
 
 def _check_words(what: str, words: tuple[str, ...], known: tuple[str, ...]) -> None:
     unknown = [word for word in words if word not in known]
     if unknown:
-        raise InputError(f"unknown {what} {unknown[0]!r}", hint=f"Known: {', '.join(known)}")
+        raise UsageError(
+            f"unknown {what} {unknown[0]!r}", hint=nearest(unknown[0], known) or f"Known: {', '.join(known)}"
+        )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mindkg.errors import InputError
+from mindkg.errors import UsageError, nearest
 
 FORMS: Final[Mapping[str, str]] = {
     "turtle": "kb.ttl",
@@ -28,18 +28,18 @@ _BASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20\x7f-\x9f<>\"{}|^
 
 
 def check_form(to: str, base: str | None, name: str) -> None:
-    """Raise InputError where there is no form ``to``, or it takes no such ``base`` of IRIs or ``name`` of a file."""
+    """Raise UsageError where there is no form ``to``, or it takes no such ``base`` of IRIs or ``name`` of a file."""
     if to not in FORMS:
-        raise InputError(f"cannot export to {to!r}", hint=f"Forms: {', '.join(FORMS)}")
+        raise UsageError(f"cannot export to {to!r}", hint=nearest(to, FORMS) or f"Forms: {', '.join(FORMS)}")
     if to in FOLDERS and name.endswith(".gz"):
-        raise InputError(f"{to} is a folder of files and is not gzipped", hint="Give the name of a folder with -o")
+        raise UsageError(f"{to} is a folder of files and is not gzipped", hint="Give the name of a folder with -o")
     if base is None:
         return
     if to not in _RDF:
-        raise InputError(f"{to} has no IRIs and takes no base", hint=f"Forms with a base: {', '.join(_RDF)}")
+        raise UsageError(f"{to} has no IRIs and takes no base", hint=f"Forms with a base: {', '.join(_RDF)}")
     if not _BASE.fullmatch(base):
         hint = "Give one such as https://example.org/data/, which ends in /, # or :"
-        raise InputError(f"the base {base!r} is no absolute IRI", hint=hint)
+        raise UsageError(f"the base {base!r} is no absolute IRI", hint=hint)
 
 
 def write_form(

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from mindkg.errors import InputError
+from mindkg.errors import InputError, UsageError
 from mindkg.images.plan import Fetched
 from mindkg.images.tables import Pictured
 
@@ -51,9 +51,9 @@ def fetch_images(
     limits = {"concurrency": concurrency, "per_host": per_host, "max_bytes": max_bytes, "max_pixels": max_pixels}
     for name, value in limits.items():
         if value < 1:
-            raise InputError(f"{name} cannot be {value}", hint="It is at least 1")
+            raise UsageError(f"{name} cannot be {value}", hint="It is at least 1")
     if not 0 < timeout < inf or retries < 0:
-        raise InputError(f"timeout cannot be {timeout:g} and retries {retries}", hint="They are over 0 and at least 0")
+        raise UsageError(f"timeout cannot be {timeout:g} and retries {retries}", hint="They are over 0 and at least 0")
     manners = Manners(concurrency, per_host, timeout, retries, max_bytes, allow_private)
     folder = Path.cwd() if base is None else Path(base).absolute()
     if not folder.is_dir():

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.errors import InputError
+from mindkg.errors import InputError, UsageError
 from mindkg.link import hypernyms as hierarchy
 from mindkg.link.context import relation_rows
 from mindkg.link.mentions import Items, looked_up, mentions
@@ -101,7 +101,7 @@ def link_tables(
         ("least", least, 1),
     ):
         if value < lowest:
-            raise InputError(f"{name} cannot be {value}", hint=f"It is at least {lowest}")
+            raise UsageError(f"{name} cannot be {value}", hint=f"It is at least {lowest}")
     labels = _vague_labels(vague)
     table = _sorted(intentions)
     coded = table["text"].combine_chunks().dictionary_encode()

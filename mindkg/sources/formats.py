@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from mindkg.errors import InputError
+from mindkg.errors import InputError, UsageError
 
 Kind = Literal["generations", "products", "cobuys"]
 
@@ -168,7 +168,7 @@ def choose(header: Sequence[str], name: str | None, file: str) -> Format:
     Raises InputError for an unknown name, and where columns are missing, naming those expected and those found.
     """
     if name is not None and name not in BY_NAME:
-        raise InputError(f"there is no format {name!r}", hint=f"The formats are {', '.join(BY_NAME)}")
+        raise UsageError(f"there is no format {name!r}", hint=f"Formats: {', '.join(BY_NAME)}")
     best = max(ALL if name is None else [BY_NAME[name]], key=lambda f: f.fit(header))
     if best.fit(header):
         return best

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self, cast
 
 import pyarrow as pa
 
-from mindkg.errors import StoreError
+from mindkg.errors import StoreError, UsageError, nearest
 from mindkg.graph.property_graph import expected_counts
 from mindkg.resources import data_folder
 
@@ -106,7 +106,7 @@ def open_remote(
     """
     scheme = address.partition("://")[0].lower()
     if scheme not in SERVERS:
-        raise StoreError(f"Unknown scheme {scheme!r}", record=address, hint=f"Known: {', '.join(SERVERS)}")
+        raise UsageError(f"unknown scheme {scheme!r}", record=address, hint=f"Known: {', '.join(SERVERS)}")
     foreign = {"user": user, "database": database} if scheme.startswith("http") else {"graph": graph}
     for option, value in foreign.items():
         if value:
@@ -125,13 +125,14 @@ def another_graph(store: ServerStore, folders: Sequence[Path]) -> str:
 
 
 def engine_class(engine: str) -> type[EmbeddedStore]:
-    """Return the class behind the embedded engine ``engine``; raises StoreError where there is none.
+    """Return the class behind the embedded engine ``engine``; raises UsageError where there is none.
 
     >>> engine_class("ladybug").dialect
     'cypher'
     """
     if engine not in ENGINES:
-        raise StoreError(f"Unknown engine {engine!r}", hint=f"Embedded engines: {', '.join(sorted(ENGINES))}")
+        hint = nearest(engine, ENGINES) or f"Embedded engines: {', '.join(sorted(ENGINES))}"
+        raise UsageError(f"there is no engine {engine!r}", hint=hint)
     module, name = ENGINES[engine].split(":")
     return cast("type[EmbeddedStore]", getattr(import_module(module), name))
 

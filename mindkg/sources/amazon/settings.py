@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mindkg.errors import InputError
+from mindkg.errors import UsageError
 
 LISTS: Final = ("also_bought", "also_buy", "bought_together")
 """The lists of the metadata that say what is bought together; those of what is viewed are none."""
@@ -36,12 +36,12 @@ class Settings:
         """Raise InputError for an option out of range."""
         for name in self.lists:
             if name not in LISTS:
-                raise InputError(f"there is no list {name!r}", hint=f"The lists are {', '.join(LISTS)}")
+                raise UsageError(f"there is no list {name!r}", hint=f"Lists: {', '.join(LISTS)}")
         least = {"window": 0, "min_support": 1, "max_basket": 2, "per_category": 1, "limit": 1}
         for name, smallest in least.items():
             value = getattr(self, name)
             if value is not None and value < smallest:
-                raise InputError(f"{name} cannot be {value}", hint=f"It is at least {smallest}")
+                raise UsageError(f"{name} cannot be {value}", hint=f"It is at least {smallest}")
 
     @property
     def samples(self) -> bool:
