@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 import pyarrow as pa
 
 from mindkg import stages
-from mindkg.errors import InputError, StorageError, StoreError, UsageError, nearest
+from mindkg.errors import InputError, MindKGError, StorageError, StoreError, UsageError, nearest
 from mindkg.places import discard
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
 from mindkg.storage import KBDirectory, Manifest, fingerprint
@@ -49,7 +49,7 @@ class KnowledgeBase:
         self.path = self._directory.path if apart else Path(path)
         self.address = self._directory.address if apart else str(self.path)
         self.manifest = manifest
-        self._stores: dict[tuple[str, bool], Store] = {}
+        self._stores: dict[tuple[str, bool, bool], Store] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -267,24 +267,31 @@ class KnowledgeBase:
         return expected_counts(self.graph(include_filtered=include_filtered, progress=progress))
 
     def store(
-        self, engine: str = DEFAULT_ENGINE, *, include_filtered: bool = False, progress: Progress | None = None
+        self,
+        engine: str = DEFAULT_ENGINE,
+        *,
+        include_filtered: bool = False,
+        partial: bool = False,
+        progress: Progress | None = None,
     ) -> Store:
         """Return the embedded ``engine`` opened on the graph, loaded before if it is stale or does not open.
 
         Where ``engine`` is the address of a server, such as bolt://127.0.0.1:7687 or http://127.0.0.1:3030/kb, it is
-        that server with what was loaded into it; nothing is loaded then.
+        that server with what was loaded into it; nothing is loaded then. While a load into the server is at work, and
+        after one that was interrupted, queries raise QueryError; with ``partial`` they get what is there.
         """
         from mindkg.stores import load_store, open_store
         from mindkg.stores.base import engine_class, is_address
 
-        known = self._stores.get((engine, include_filtered))
+        partial = partial and is_address(engine)  # what a KB holds itself is whole
+        known = self._stores.get((engine, include_filtered, partial))
         if known is not None:
             return known
         if is_address(engine):
             if include_filtered:
                 hint = "Load it again with --include-filtered"
                 raise InputError("a server holds what was loaded into it", record=engine, hint=hint)
-            return self._stores.setdefault((engine, False), self._remote(engine, progress))
+            return self._stores.setdefault((engine, False, partial), self._remote(engine, partial, progress))
         engine_class(engine)  # an unknown name shows before anything is made
         target = self._store_folder(engine, include_filtered)
         store = _opened(engine, target)
@@ -296,15 +303,20 @@ class KnowledgeBase:
                     _say(progress, f"loading the graph into {engine}")
                     load_store(engine, folder, target, progress)
                     store = open_store(engine, target)
-        self._stores[engine, include_filtered] = store
+        self._stores[engine, include_filtered, partial] = store
         return store
 
-    def _remote(self, address: str, progress: Progress | None) -> Store:
+    def _remote(self, address: str, partial: bool, progress: Progress | None) -> Store:
         """Return the server at ``address``; where it says that it holds another graph than this KB's, that is said."""
         from mindkg.stores import open_remote
         from mindkg.stores.base import another_graph
 
-        server = open_remote(address)
+        server = open_remote(address, partial=partial)
+        try:
+            server.check_whole()
+        except MindKGError:
+            server.close()
+            raise
         try:
             folders = [self.graph(progress=progress)]
         except StorageError:  # a KB that nothing can be written to may still ask
@@ -324,14 +336,15 @@ class KnowledgeBase:
         *,
         engine: str = DEFAULT_ENGINE,
         include_filtered: bool = False,
+        partial: bool = False,
         progress: Progress | None = None,
         **parameters: Any,
     ) -> pa.Table:
         """Return the rows of the catalogue query ``name`` (see ``mindkg queries``) for its ``parameters``.
 
         ``engine`` is ladybug, oxigraph or the address of a server that was loaded before (see ``store``). The rows and
-        their order are the same everywhere. Raises QueryError for an unknown query, a missing parameter or a value of
-        the wrong type.
+        their order are the same everywhere. ``partial`` queries a server of which only a part was loaded, too. Raises
+        QueryError for an unknown query, a missing parameter or a value of the wrong type.
         """
         from mindkg import queries
         from mindkg.stores.base import engine_class, is_address
@@ -340,7 +353,8 @@ class KnowledgeBase:
             engine_class(engine)
         query = queries.find(name)
         queries.bind(query, "cypher", parameters)  # a mistake shows before an engine is loaded
-        return queries.run(self.store(engine, include_filtered=include_filtered, progress=progress), query, parameters)
+        store = self.store(engine, include_filtered=include_filtered, partial=partial, progress=progress)
+        return queries.run(store, query, parameters)
 
     def sparql(self, text: str, *, include_filtered: bool = False, progress: Progress | None = None) -> pa.Table:
         """Return the rows of a SPARQL query; raises QueryError, one line, where it is refused."""

@@ -61,3 +61,9 @@ def use_work_dir(folder: str | None) -> None:
         from mindkg.storage import WORK_DIR
 
         os.environ[WORK_DIR] = folder
+
+
+Partial = Annotated[
+    bool,
+    typer.Option("--partial", help="A server: query a graph of which only a part was loaded."),
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mindkg.cli.arguments import KB, IncludeFiltered, Rows
+from mindkg.cli.arguments import KB, IncludeFiltered, Partial, Rows
 from mindkg.cli.output import Format, say, write_rows
 from mindkg.cli.terminal import result, write_json
 
@@ -58,13 +58,19 @@ def query(
     ] = "ladybug",
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
+    partial: Partial = False,
 ) -> None:
     """Answer a query of the catalogue; every engine gives the same rows in the same order."""
     from mindkg.knowledge_base import KnowledgeBase
 
     with KnowledgeBase.open(kb) as base:
         rows = base.query(
-            name, engine=engine, include_filtered=include_filtered, progress=say, **_pairs(parameters or [])
+            name,
+            engine=engine,
+            include_filtered=include_filtered,
+            partial=partial,
+            progress=say,
+            **_pairs(parameters or []),
         )
     write_rows(rows, format)
 
@@ -96,9 +102,10 @@ def sparql(
     ] = "oxigraph",
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
+    partial: Partial = False,
 ) -> None:
     """Answer a SPARQL query; the prefixes of the ontology are declared already."""
-    write_rows(_answer(kb, engine, "sparql", _text(text), None, include_filtered), format)
+    write_rows(_answer(kb, engine, "sparql", _text(text), None, include_filtered, partial), format)
 
 
 def cypher(
@@ -108,10 +115,11 @@ def cypher(
     engine: Annotated[str, typer.Option(help="ladybug, or a Neo4j loaded before: bolt://…, neo4j://…")] = "ladybug",
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
+    partial: Partial = False,
 ) -> None:
     """Answer a Cypher query; parameters are bound, numbers and true/false as such."""
     values = {key: _typed(value) for key, value in _pairs(parameters or []).items()}
-    write_rows(_answer(kb, engine, "cypher", _text(text), values, include_filtered), format)
+    write_rows(_answer(kb, engine, "cypher", _text(text), values, include_filtered, partial), format)
 
 
 _SPEAKERS: Final = {"sparql": ("oxigraph", "http://", "https://"), "cypher": ("ladybug", "bolt", "neo4j")}
@@ -119,7 +127,13 @@ _SPEAKERS: Final = {"sparql": ("oxigraph", "http://", "https://"), "cypher": ("l
 
 
 def _answer(
-    kb: str, engine: str, language: str, text: str, values: dict[str, Any] | None, include_filtered: bool
+    kb: str,
+    engine: str,
+    language: str,
+    text: str,
+    values: dict[str, Any] | None,
+    include_filtered: bool,
+    partial: bool,
 ) -> pa.Table:
     """Return the rows of a query in ``language``; raises UsageError where ``engine`` speaks another one."""
     from mindkg.errors import UsageError
@@ -129,7 +143,8 @@ def _answer(
         if other != language and engine.startswith(beginnings):
             raise UsageError(f"{engine} does not speak {language}", hint=f"Ask it with: mindkg {other}")
     with KnowledgeBase.open(kb) as base:
-        return base.store(engine, include_filtered=include_filtered, progress=say).query(text, values)
+        store = base.store(engine, include_filtered=include_filtered, partial=partial, progress=say)
+        return store.query(text, values)
 
 
 def _pairs(parameters: list[str]) -> dict[str, str]:

@@ -70,14 +70,19 @@ def write_neo4j_import(folder: Path, out: Path, forms: Sequence[str] = FORMS) ->
     return rows
 
 
-def write_files(folder: Path, out: Path, forms: Sequence[str], delimiter: str = "\x1f") -> tuple[dict[str, int], int]:
-    """Write the files alone into ``out``; return their rows and the bytes of the longest value."""
+def write_files(
+    folder: Path, out: Path, forms: Sequence[str], delimiter: str = "\x1f", *, finished: bool = True
+) -> tuple[dict[str, int], int]:
+    """Write the files alone into ``out``; return their rows and the bytes of the longest value.
+
+    ``finished`` is what the node MindKG says of the load once they are imported.
+    """
     write: dict[str, Callable[[pa.Table, Path], None]] = {"csv": _write_csv, "parquet": _write_parquet}
     rows: dict[str, int] = {}
     longest = 0
     with ThreadPoolExecutor(2) as pool:  # both writers let go of the interpreter
         waiting = []
-        for name, table in files(folder):
+        for name, table in files(folder, finished=finished):
             rows[name] = table.num_rows
             plain = _joined(table, delimiter)
             longest = max(longest, _longest(plain))
@@ -87,7 +92,7 @@ def write_files(folder: Path, out: Path, forms: Sequence[str], delimiter: str = 
     return rows, longest
 
 
-def files(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+def files(folder: Path, *, finished: bool = True) -> Iterator[tuple[str, pa.Table]]:
     """Yield the name and the rows of each file; the names of the columns are those of the header."""
     total = 0
     for node, table in node_tables(folder):
@@ -104,7 +109,7 @@ def files(folder: Path) -> Iterator[tuple[str, pa.Table]]:
             assertions.clear()
         yield type_.type, _headed(table, type_)
     state = {"id:ID(MindKG)": ["load"], "load:long": [1], "graph": [fingerprint(folder)]}
-    yield _STATE, pa.table({**state, "rows:long": [total], "finished:boolean": [True]})
+    yield _STATE, pa.table({**state, "rows:long": [total], "finished:boolean": [finished]})
 
 
 def arguments(form: str, delimiter: str, longest: int = 0) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self, cast
 
 import pyarrow as pa
 
-from mindkg.errors import StoreError, UsageError, nearest
+from mindkg.errors import QueryError, StoreError, UsageError, nearest
 from mindkg.graph.property_graph import expected_counts
 from mindkg.resources import data_folder
 
@@ -82,6 +82,10 @@ class ServerStore(Store, Protocol):
 
     address: str
 
+    def check_whole(self) -> None:
+        """Raise QueryError where the graph is being loaded, or its load was interrupted, unless it is asked for so."""
+        ...
+
     def holds(self, folder: Path) -> bool | None:
         """Return whether the graph folder ``folder``, whole, was loaded into it; None where the server does not say."""
         ...
@@ -97,12 +101,18 @@ def is_address(engine: str) -> bool:
 
 
 def open_remote(
-    address: str, *, user: str | None = None, database: str | None = None, graph: str | None = None
+    address: str,
+    *,
+    user: str | None = None,
+    database: str | None = None,
+    graph: str | None = None,
+    partial: bool = False,
 ) -> ServerStore:
     """Return the store behind ``address``: Neo4j for bolt and neo4j schemes, a SPARQL endpoint for http and https.
 
-    ``user`` and ``database`` are Neo4j's, ``graph`` is the IRI of the named graph of an endpoint. Raises StoreError for
-    another scheme and where nothing answers.
+    ``user`` and ``database`` are Neo4j's, ``graph`` is the IRI of the named graph of an endpoint. A graph whose load is
+    at work or was cut off is queried only with ``partial``. Raises StoreError for another scheme and where nothing
+    answers.
     """
     scheme = address.partition("://")[0].lower()
     if scheme not in SERVERS:
@@ -113,7 +123,20 @@ def open_remote(
             raise StoreError(f"A server behind {scheme}:// takes no {option}", record=address)
     module, name = SERVERS[scheme].split(":")
     options = {"graph": graph} if scheme.startswith("http") else {"user": user, "database": database}
-    return cast("ServerStore", getattr(import_module(module), name).connect(address, **options))
+    return cast("ServerStore", getattr(import_module(module), name).connect(address, **options, partial=partial))
+
+
+def partial_graph(graph: str, there: str, address: str) -> QueryError:
+    """Return the error of a query for ``graph``, of which only the part ``there`` has been loaded."""
+    hint = "Wait for the load, or run it again: it goes on where it stopped. --partial queries what is there"
+    return QueryError(f"{graph} is being loaded, or its load was interrupted: {there}", record=address, hint=hint)
+
+
+def changed_meanwhile(address: str) -> QueryError:
+    """Return the error of a query during which a load began: its rows may be some of each graph."""
+    error = QueryError("A load began while the query ran", record=address, hint="Run the query again after the load")
+    error.retryable = True
+    return error
 
 
 def another_graph(store: ServerStore, folders: Sequence[Path]) -> str:
@@ -212,11 +235,12 @@ def remove_leftovers(parent: Path) -> None:
     """Remove what loads into ``parent``, of whatever store, left there whose processes are gone."""
     for place in parent.glob(f"{_SCRATCH}*"):
         parts = place.name.rsplit(".", 2)
-        if len(parts) == 3 and parts[1].isdigit() and not _alive(int(parts[1])):
+        if len(parts) == 3 and parts[1].isdigit() and not is_alive(int(parts[1])):
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Return whether ``process`` runs on this machine, whoever started it."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

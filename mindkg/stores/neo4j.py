@@ -21,7 +21,7 @@ from mindkg.errors import QueryError, StoreError
 from mindkg.graph.folder import fingerprint
 from mindkg.graph.neo4j_import import definitions
 from mindkg.resources import data_folder
-from mindkg.stores.base import SERVERS, Dialect, Progress, one_line
+from mindkg.stores.base import SERVERS, Dialect, Progress, changed_meanwhile, one_line, partial_graph
 
 if TYPE_CHECKING:
     import neo4j
@@ -56,17 +56,21 @@ class Neo4jStore:
     engine: ClassVar[str] = "neo4j"
     dialect: ClassVar[Dialect] = "cypher"
 
-    def __init__(self, driver: neo4j.Driver, address: str, database: str | None) -> None:
+    def __init__(self, driver: neo4j.Driver, address: str, database: str | None, partial: bool = False) -> None:
         self._driver: neo4j.Driver | None = driver
         self.address = address
         self.database = database
+        self.partial = partial
 
     @classmethod
-    def connect(cls, address: str, *, user: str | None = None, database: str | None = None) -> Self:
+    def connect(
+        cls, address: str, *, user: str | None = None, database: str | None = None, partial: bool = False
+    ) -> Self:
         """Return the store behind ``address``; raises StoreError where nothing answers, or too old a server.
 
         ``user`` is NEO4J_USERNAME or neo4j unless given, ``database`` NEO4J_DATABASE or the user's home database. The
-        password is NEO4J_PASSWORD; without one no credentials are sent.
+        password is NEO4J_PASSWORD; without one no credentials are sent. With ``partial`` a graph is queried while it is
+        loaded too.
         """
         import neo4j
 
@@ -90,10 +94,35 @@ class Neo4jStore:
         except StoreError:
             driver.close()
             raise
-        return cls(driver, address, database or os.environ.get("NEO4J_DATABASE"))
+        return cls(driver, address, database or os.environ.get("NEO4J_DATABASE"), partial)
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Return the rows of the Cypher query ``text``, read only; raises QueryError, one line."""
+        """Return the rows of the Cypher query ``text``, read only; raises QueryError, one line.
+
+        A graph that is being loaded, or whose load was interrupted, is refused unless ``partial``.
+        """
+        before = self._whole()
+        table = self._table(text, parameters)
+        if before != self._whole():
+            raise changed_meanwhile(self.address)
+        return table
+
+    def check_whole(self) -> None:
+        """Raise QueryError where the graph is being loaded, or its load was interrupted."""
+        self._whole()
+
+    def _whole(self) -> list[dict[str, Any]] | None:
+        """Return what the last load says, None with ``partial``; raises QueryError where the graph is not whole."""
+        if self.partial:
+            return None
+        state = self._state(QueryError)
+        if state and not state[0]["finished"]:
+            rows, holder = state[0]["rows"], state[0]["holder"]
+            there = f"{rows:,} rows are there" + (f", written by {holder}" if holder else "")
+            raise partial_graph("The graph", there, self.address)
+        return state
+
+    def _table(self, text: str, parameters: Mapping[str, Any] | None) -> pa.Table:
         import neo4j
 
         driver = self._opened()
@@ -113,8 +142,13 @@ class Neo4jStore:
 
     def holds(self, folder: Path) -> bool | None:
         """Return whether the graph folder ``folder``, whole, was loaded into it; None where mindkg wrote nothing."""
-        state = self.run(statement("load/state"))
+        state = self._state(StoreError)
         return bool(state[0]["finished"]) and state[0]["graph"] == fingerprint(folder) if state else None
+
+    def _state(self, kind: type[StoreError] | type[QueryError]) -> list[dict[str, Any]]:
+        """Return what the node MindKG says of the last load, no row where mindkg loaded nothing."""
+        with _in_one_line(self.address, kind), self._opened().session(database=self.database) as session:
+            return session.execute_read(lambda tx: [dict(record) for record in tx.run(statement("load/state"))])
 
     def run(self, text: str, **parameters: Any) -> list[dict[str, Any]]:
         """Return the rows of one statement, which may write; it is not tried again."""

@@ -2,15 +2,17 @@
 
 Every node and relationship that mindkg writes has ``mindkg_load``, the number of the load that wrote it last; a node
 ``MindKG`` says which graph that was and how many rows of it are done. Each batch and its progress are one transaction,
-and the rows of a graph folder have one order, so a load that was stopped goes on behind the last batch.
+and the rows of a graph folder have one order, so a load that was stopped goes on after the last batch. The same node
+has the claim of the loader that is at work; every transaction makes sure that it still stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,7 @@ from mindkg.graph.property_graph import (
     relationship_types,
 )
 from mindkg.stores.base import Progress, check_counts, counts
+from mindkg.stores.load_lock import Claim, load_lock, lost
 from mindkg.stores.neo4j import Neo4jStore, checked, define, statement
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ _REMOVED: Final = 20_000
 """Rows that one transaction removes."""
 
 Counts = dict[str, int]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +73,18 @@ def load_online(
     it has nodes of the same labels that mindkg did not write, and where its counts differ from the tables.
     """
     say = progress or (lambda line: None)
-    store = Neo4jStore.connect(address, user=user, database=database)
+    store = Neo4jStore.connect(address, user=user, database=database, partial=True)
     try:
         _check_writable(store)
         check_foreign(store)
         define(store, say)
         graph = fingerprint(folder)
-        if holds(store, folder, graph):
-            say("Neo4j holds this graph already")
-        else:
-            _load(store, folder, graph, say)
-        return counts(store)
+        with load_lock(_Board(store), say) as claim:
+            if holds(store, folder, graph):
+                say("Neo4j holds this graph already")
+            else:
+                _Load(store, claim, say).run(folder, graph)
+            return counts(store)
     finally:
         store.close()
 
@@ -133,28 +138,88 @@ def check_foreign(store: Neo4jStore) -> None:
             raise StoreError(message, record=store.address, hint=hint)
 
 
-def _load(store: Neo4jStore, folder: Path, graph: str, say: Progress) -> None:
-    state = store.run(statement("load/state"))
-    again = bool(state) and bool(state[0]["finished"])
-    begun = store.write(lambda tx: _rows(tx, "load/begin", graph=graph, again=again)[0])
-    load, done = int(begun["load"]), int(begun["rows"])
-    if done:
-        say(f"going on behind row {done:,}")
-    at = 0
-    expected: Counts = {}
-    for part in _parts(folder):
-        expected[part.name] = len(part.rows)
-        if at + len(part.rows) > done:
-            say(f"{part.name}: {len(part.rows):,} rows")
-            _write(store, part, load, at, max(done - at, 0))
-        at += len(part.rows)
-    if load > 1:
-        _remove_stale(store, load, say)
-    say("checking the counts")
-    check_counts("Neo4j", expected, written_rows(store, load))
-    hint = "Relationships between mindkg's nodes that it did not write count too: remove them"
-    check_counts("Neo4j", expected_counts(folder), counts(store), hint)
-    store.write(lambda tx: _rows(tx, "load/finish", load=load))
+class _Board:
+    """The claim on the graph, in the node MindKG of its database; see ``Board``."""
+
+    def __init__(self, store: Neo4jStore) -> None:
+        self.address = store.address
+        self._store = store
+
+    def take(self, claim: Claim, instead: Claim | None) -> Claim:
+        values: dict[str, Any] = {"token": claim.token, "holder": claim.holder}
+        values |= {"instead": instead.token, "beat": instead.beat} if instead else {"instead": "", "beat": -1}
+        return Claim(**self._store.write(lambda tx: _rows(tx, "load/claim", **values)[0]))
+
+    def beat(self, claim: Claim) -> None:
+        self._store.run(statement("load/beat"), token=claim.token)
+
+    def release(self, claim: Claim) -> None:
+        self._store.run(statement("load/release"), token=claim.token)
+
+
+class _Load:
+    """One load, with the claim that it holds on the graph."""
+
+    def __init__(self, store: Neo4jStore, claim: Claim, say: Progress) -> None:
+        self.store, self.claim, self.say = store, claim, say
+        self.number = 0
+
+    def run(self, folder: Path, graph: str) -> None:
+        """Write what is missing of ``folder``, remove what is older, and compare the counts."""
+        state = self.store.run(statement("load/state"))
+        again = bool(state) and bool(state[0]["finished"])
+        begun = self._write(lambda tx: _rows(tx, "load/begin", graph=graph, again=again)[0])
+        self.number, done = int(begun["load"]), int(begun["rows"])
+        if done:
+            self.say(f"going on after row {done:,}")
+        at = 0
+        expected: Counts = {}
+        for part in _parts(folder):
+            expected[part.name] = len(part.rows)
+            if at + len(part.rows) > done:
+                self.say(f"{part.name}: {len(part.rows):,} rows")
+                self._write_part(part, at, max(done - at, 0))
+            at += len(part.rows)
+        if self.number > 1:
+            self._remove_stale()
+        self.say("checking the counts")
+        check_counts("Neo4j", expected, written_rows(self.store, self.number))
+        hint = "Relationships between mindkg's nodes that it did not write count too: remove them"
+        check_counts("Neo4j", expected_counts(folder), counts(self.store), hint)
+        self._write(lambda tx: _rows(tx, "load/finish", load=self.number))
+
+    def _write(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+        """Return what ``work`` does in a transaction that holds the claim; raises StoreError where that is lost."""
+
+        def claimed(tx: neo4j.ManagedTransaction) -> T:
+            if not _rows(tx, "load/beat", token=self.claim.token):
+                raise lost(self.store.address)
+            return work(tx)
+
+        return self.store.write(claimed)
+
+    def _write_part(self, part: Part, at: int, skipped: int) -> None:
+        """Write the rows of ``part`` after the first ``skipped``; ``at`` rows of the graph come before the part."""
+        for start, stop in batches(part.rows.slice(skipped)):
+            rows = part.rows.slice(skipped + start, stop - start)
+            values = {name: rows[name].to_pylist() for name in rows.column_names}
+            progress = {"from": at + skipped + start, "to": at + skipped + stop}
+            n = self._write(partial(_batch, text=part.text, values={**values, "load": self.number}, progress=progress))
+            if n != len(rows):
+                message = f"Neo4j took {n:,} of {len(rows):,} rows of {part.name}: nodes at their ends are missing"
+                hint = "Run it again: what is missing is written anew"
+                raise StoreError(message, record=self.store.address, hint=hint)
+
+    def _remove_stale(self) -> None:
+        """Remove what earlier loads wrote and this one did not: relationships, then nodes."""
+        texts = {type_.type: statement("load/stale-relationships", type=type_.type) for type_ in relationship_types()}
+        texts |= {node.label: statement("load/stale-nodes", label=node.label) for node in NODES}
+        for name, text in texts.items():
+            removed = 0
+            while n := self._write(partial(_removed, text=text, load=self.number)):
+                removed += n
+            if removed:
+                self.say(f"{name}: {removed:,} of earlier loads removed")
 
 
 def _parts(folder: Path) -> Iterator[Part]:
@@ -173,25 +238,15 @@ def _statement(table: NodeTable | RelationshipTable) -> str:
     return statement(f"relationships/{table.type}")
 
 
-def _write(store: Neo4jStore, part: Part, load: int, at: int, skipped: int) -> None:
-    """Write the rows of ``part`` behind the first ``skipped``; ``at`` rows of the graph come before the part."""
-    for start, stop in batches(part.rows.slice(skipped)):
-        rows = part.rows.slice(skipped + start, stop - start)
-        values = {name: rows[name].to_pylist() for name in rows.column_names}
-        first, last = at + skipped + start, at + skipped + stop
-        n = store.write(lambda tx, v=values, a=first, z=last: _batch(tx, part.text, v, load, a, z))  # type: ignore[misc]
-        if n != len(rows):
-            message = f"Neo4j took {n:,} of {len(rows):,} rows of {part.name}: nodes at their ends are missing"
-            raise StoreError(message, record=store.address, hint="Run it again: what is missing is written anew")
+def _batch(tx: neo4j.ManagedTransaction, text: str, values: Mapping[str, Any], progress: Mapping[str, int]) -> int:
+    """Write one batch, with the progress in it, and return its rows."""
+    if not _rows(tx, "load/advance", load=values["load"], **progress):
+        raise StoreError("This batch is written already", hint="Run the load again: it goes on where it stopped")
+    return int(tx.run(text, dict(values)).single(strict=True)["n"])
 
 
-def _batch(
-    tx: neo4j.ManagedTransaction, text: str, values: Mapping[str, list[Any]], load: int, first: int, last: int
-) -> int:
-    """Write one batch with the progress behind it and return its rows."""
-    if not _rows(tx, "load/advance", load=load, **{"from": first, "to": last}):
-        raise StoreError("Another load writes into this database", hint="Wait until it ends, then run this one again")
-    return int(tx.run(text, {**values, "load": load}).single(strict=True)["n"])
+def _removed(tx: neo4j.ManagedTransaction, text: str, load: int) -> int:
+    return int(tx.run(text, load=load, limit=_REMOVED).single(strict=True)["n"])
 
 
 def _rows(tx: neo4j.ManagedTransaction, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -224,18 +279,6 @@ def _sizes(rows: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
             bytes_ = pc.binary_length(pc.list_flatten(lists)).to_numpy()
             total += np.bincount(pc.list_parent_indices(lists).to_numpy(), bytes_, len(rows)).astype(np.int64)
     return total
-
-
-def _remove_stale(store: Neo4jStore, load: int, say: Progress) -> None:
-    """Remove what earlier loads wrote and this one did not: relationships, then nodes."""
-    texts = {type_.type: statement("load/stale-relationships", type=type_.type) for type_ in relationship_types()}
-    texts |= {node.label: statement("load/stale-nodes", label=node.label) for node in NODES}
-    for name, text in texts.items():
-        removed = 0
-        while n := store.write(lambda tx, t=text: tx.run(t, load=load, limit=_REMOVED).single(strict=True)["n"]):  # type: ignore[misc]
-            removed += n
-        if removed:
-            say(f"{name}: {removed:,} of earlier loads removed")
 
 
 def _check_writable(store: Neo4jStore) -> None:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from mindkg.errors import StoreError
 from mindkg.graph.folder import fingerprint
@@ -15,6 +16,9 @@ from mindkg.stores.base import Progress, check_counts, counts
 from mindkg.stores.neo4j import Neo4jStore, define, statement
 from mindkg.stores.neo4j_home import Neo4jHome
 from mindkg.stores.neo4j_load import Counts, expected_rows, holds
+
+_FIRST: Final = 1
+"""The number of the load that an import is."""
 
 
 def load_offline(
@@ -75,7 +79,7 @@ def import_files(folder: Path, home: Neo4jHome, database: str, say: Progress) ->
     with tempfile.TemporaryDirectory(prefix=".mindkg-import-", dir=home.path) as files:
         say("writing files for the importer")
         # not Parquet: the importer reads no lists from it
-        rows, longest = write_files(folder, Path(files), FORMS[:1], delimiter)
+        rows, longest = write_files(folder, Path(files), FORMS[:1], delimiter, finished=False)
         say(f"importing {sum(rows.values()):,} nodes and relationships")
         options = [*arguments(FORMS[0], delimiter, longest), "--overwrite-destination=true"]
         home.data().mkdir(parents=True, exist_ok=True)
@@ -90,7 +94,7 @@ def _held(home: Neo4jHome, database: str, folder: Path, *, cut_off: bool) -> Cou
     """
     others, held = 0, None
     try:
-        with home.server(database) as address, closing(Neo4jStore.connect(address, database=database)) as store:
+        with home.server(database) as address, closing(_connected(address, database)) as store:
             others = store.run(statement("load/other-nodes"))[0]["n"]
             if not others and not cut_off and holds(store, folder, fingerprint(folder)):
                 define(store, lambda line: None)
@@ -106,16 +110,21 @@ def _held(home: Neo4jHome, database: str, folder: Path, *, cut_off: bool) -> Cou
 
 def _finished(home: Neo4jHome, database: str, folder: Path, say: Progress) -> Counts:
     with home.server(database) as address:
-        store = Neo4jStore.connect(address, database=database)
+        store = _connected(address, database)
         try:
             define(store, say)
             say("checking the counts")
             check_counts("Neo4j", expected_rows(folder), _imported_rows(store))
             found = counts(store)
             check_counts("Neo4j", expected_counts(folder), found)
+            store.run(statement("load/finish"), load=_FIRST)
             return found
         finally:
             store.close()
+
+
+def _connected(address: str, database: str) -> Neo4jStore:
+    return Neo4jStore.connect(address, database=database, partial=True)
 
 
 def _imported_rows(store: Neo4jStore) -> Counts:

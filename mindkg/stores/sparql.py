@@ -20,9 +20,11 @@ from mindkg.graph.ntriples import ntriples_chunks
 from mindkg.graph.property_graph import expected_counts
 from mindkg.graph.rdf_model import prefixes
 from mindkg.resources import data_folder
-from mindkg.stores.base import Dialect, Progress, check_counts, counts, one_line
+from mindkg.stores.base import Dialect, Progress, changed_meanwhile, check_counts, counts, one_line, partial_graph
+from mindkg.stores.load_lock import Claim, load_lock, lost
 from mindkg.stores.oxigraph import GRAPH, HELD, UNREAD, result_table, triple_table
 from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint, split_address
+from mindkg.stores.sparql_lock import SparqlBoard
 
 _BESIDE: Final = "/loading"
 """What follows the name of a graph while a newer one is loaded beside it."""
@@ -42,17 +44,19 @@ class SparqlStore:
     engine: ClassVar[str] = "sparql"
     dialect: ClassVar[Dialect] = "sparql"
 
-    def __init__(self, endpoint: Endpoint, graph: str) -> None:
+    def __init__(self, endpoint: Endpoint, graph: str, partial: bool = False) -> None:
         self._endpoint: Endpoint | None = endpoint
         self.address = endpoint.address
         self.graph = graph
+        self.partial = partial
 
     @classmethod
-    def connect(cls, address: str, graph: str | None = None) -> Self:
+    def connect(cls, address: str, graph: str | None = None, *, partial: bool = False) -> Self:
         """Return the graph behind the endpoint ``address``; raises StoreError, one line, where there is none.
 
         ``graph`` (else SPARQL_GRAPH) is the IRI of a named graph or "default"; without it the one that mindkg loads
-        into, or else the endpoint's default graph, whichever has triples.
+        into, or else the endpoint's default graph, whichever has triples. With ``partial`` a graph is queried while it
+        is loaded too.
         """
         named = _named(graph)
         wanted = [named] if named else [GRAPH, DEFAULT]
@@ -62,27 +66,27 @@ class SparqlStore:
             if found is None:
                 hint = f"Load it with: mindkg load KB sparql --endpoint {endpoint.address}"
                 raise StoreError(f"There is no graph {wanted[0]}", record=endpoint.address, hint=hint)
-            if _state(endpoint, found, found).parts:
-                raise StoreError(f"The graph {found} is not whole", record=endpoint.address, hint="Load it again")
         except StoreError:
             endpoint.close()
             raise
-        return cls(endpoint, found)
+        return cls(endpoint, found, partial)
 
     def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the rows of the SPARQL query ``text``, typed as the embedded Oxigraph does; raises QueryError.
 
-        The prefixes of ontology/prefixes.ttl are declared. The default graph is the one that was opened.
+        The prefixes of ontology/prefixes.ttl are declared. The default graph is the one that was opened; while it is
+        being loaded, or where its load was interrupted, it is refused unless ``partial``.
         """
         if parameters:
             raise QueryError("SPARQL takes no parameters beside its text")
         if self._endpoint is None:
             raise QueryError("The store is closed")
         try:
-            inside = _inside(text, self.graph)
-            if inside is None:
-                return _rows(self._endpoint.query(_with_prefixes(text), self.graph))
-            return _rows(self._endpoint.query(_with_prefixes(inside)))
+            before = self._state()
+            table = self._table(self._endpoint, text)
+            if before != self._state():
+                raise changed_meanwhile(self.address)
+            return table
         except (ValueError, SyntaxError) as error:
             raise QueryError(f"The endpoint refuses the query: {one_line(error)}") from error
         except StoreError as error:
@@ -90,11 +94,34 @@ class SparqlStore:
             refused.retryable = error.retryable
             raise refused from error
 
+    def check_whole(self) -> None:
+        """Raise QueryError where the graph is being loaded, or its load was interrupted."""
+        self._state()
+
+    def _state(self) -> _State | None:
+        """Return what the graph says of itself, None with ``partial``; raises QueryError where it is not whole."""
+        if self.partial or self._endpoint is None:
+            return None
+        state = _state(self._endpoint, self.graph, self.graph)
+        if state.parts:
+            raise partial_graph(f"The graph {self.graph}", f"{len(state.parts)} parts are there", self.address)
+        return state
+
+    def _table(self, endpoint: Endpoint, text: str) -> pa.Table:
+        inside = _inside(text, self.graph)
+        if inside is None:
+            return _rows(endpoint.query(_with_prefixes(text), self.graph))
+        return _rows(endpoint.query(_with_prefixes(inside)))
+
     def holds(self, folder: Path) -> bool | None:
         """Return whether the graph folder ``folder`` was loaded into it; None where another program loaded it."""
-        text = _statement("held.rq", place=HELD, target=self.graph)
-        said = [str(identity).partition("-")[0] for identity in self.query(text)["identity"].to_pylist()]
-        return fingerprint(folder) in said if said else None
+        if self._endpoint is None:
+            raise QueryError("The store is closed")
+        rows = _own_rows(self._endpoint, _statement("held.rq", place=HELD, target=self.graph), self.graph)
+        said = [str(identity).partition("-")[0] for identity in rows["identity"].to_pylist()]
+        if not said:
+            return None
+        return fingerprint(folder) in said and not _state(self._endpoint, self.graph, self.graph).parts
 
     def close(self) -> None:
         """Close the connections; the store answers no more."""
@@ -130,8 +157,10 @@ def load_sparql(
     server = Endpoint.writing(endpoint)
     try:
         target = _named(graph) or GRAPH
-        _Load(server, folder, target, report).run()
-        return counts(SparqlStore(server, target))
+        board = SparqlBoard(server, _subject(target), lambda text: _own_rows(server, text, DEFAULT), report)
+        with load_lock(board, report) as claim:
+            _Load(server, folder, target, report, board, claim).run()
+            return counts(SparqlStore(server, target, partial=True))
     finally:
         server.close()
 
@@ -147,8 +176,11 @@ class _State:
 class _Load:
     """One load of a graph folder into the graph ``target``."""
 
-    def __init__(self, server: Endpoint, folder: Path, target: str, report: Progress) -> None:
+    def __init__(
+        self, server: Endpoint, folder: Path, target: str, report: Progress, board: SparqlBoard, claim: Claim
+    ) -> None:
         self.server, self.folder, self.target, self.report = server, folder, target, report
+        self.board, self.claim = board, claim
         self.identity = _identity(folder)
         self.place = target
 
@@ -157,7 +189,7 @@ class _Load:
         now = self._state(self.target)
         beside = _subject(self.target) + _BESIDE
         if now.identity == self.identity and not now.parts:
-            if counts(SparqlStore(self.server, self.target)) == expected_counts(self.folder):
+            if counts(SparqlStore(self.server, self.target, partial=True)) == expected_counts(self.folder):
                 self.report(f"{self.server.address} holds this graph already")
                 if self._state(beside).identity is not None:
                     self._clear(beside)
@@ -188,13 +220,21 @@ class _Load:
         for number, (lines, n) in enumerate(_pieces(self.folder), start=1):
             triples += n
             if number not in done.parts:
-                add = partial(self.server.add, lines + self._mark(number), self.place)
-                self.server.persist(add, self.report)
+                self.server.persist(partial(self._add, lines + self._mark(number)), self.report)
             if time.monotonic() - told > _EVERY:
                 told = time.monotonic()
                 self.report(f"{triples:,} triples")
         self.report(f"{triples:,} triples in {number} parts; checking the counts")
         return triples
+
+    def _add(self, lines: bytes) -> None:
+        self._hold()
+        self.server.add(lines, self.place)
+
+    def _hold(self) -> None:
+        """Raise StoreError where this load has lost its claim: it stood still, and another took its place."""
+        if self.claim.token not in [standing.token for standing in self.board.claims()]:
+            raise lost(self.server.address)
 
     def _state(self, place: str) -> _State:
         return self.server.persist(partial(_state, self.server, place, self.target), self.report)
@@ -206,11 +246,12 @@ class _Load:
         return text.replace("PART", str(number)).encode()
 
     def _clear(self, place: str) -> None:
+        self._hold()
         self.server.update(_statement("clear.ru", place=place))
 
     def _check(self, triples: int) -> None:
         """Raise StoreError unless the place holds what the tables say; it is emptied then, to be loaded anew."""
-        store = SparqlStore(self.server, self.place)
+        store = SparqlStore(self.server, self.place, partial=True)
         number = _statement("triples.rq", target=self.target)
         found = self.server.persist(partial(counts, store), self.report)
         rows = self.server.persist(partial(store.query, number), self.report)
@@ -233,6 +274,7 @@ class _Load:
         if self.place != self.target:
             self.report(f"replacing {self.target}")
             steps = _statement("replace.ru", place=self.place, target=self.target) + steps
+        self._hold()
         self.server.update(steps)
 
 

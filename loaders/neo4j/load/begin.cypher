@@ -1,7 +1,5 @@
 // A load of the graph $graph begins, or goes on where it was interrupted; $again begins it anew even so.
-MERGE (m:MindKG {id: "load"})
-ON CREATE SET m.load = 0
-SET m.load = m.load  // takes the lock, so that what follows is read once no other load holds it
+MATCH (m:MindKG {id: "load"})
 WITH m, NOT $again AND m.graph = $graph AS goes_on
 SET m.load = CASE WHEN goes_on THEN m.load ELSE m.load + 1 END,
   m.rows = CASE WHEN goes_on THEN m.rows ELSE 0 END,

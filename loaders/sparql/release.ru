@@ -1,0 +1,2 @@
+# A claim goes away.
+DELETE WHERE { GRAPH <LOCK> { <CLAIM> ?p ?o } }
