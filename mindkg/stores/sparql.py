@@ -157,7 +157,9 @@ def load_sparql(
     server = Endpoint.writing(endpoint)
     try:
         target = _named(graph) or GRAPH
-        board = SparqlBoard(server, _subject(target), lambda text: _own_rows(server, text, DEFAULT), report)
+        board = SparqlBoard(
+            server, _subject(target), lambda text: _own_rows(server, text, DEFAULT, about=target), report
+        )
         with load_lock(board, report) as claim:
             _Load(server, folder, target, report, board, claim).run()
             return counts(SparqlStore(server, target, partial=True))
@@ -334,12 +336,15 @@ def _rows(answer: Answer) -> pa.Table:
     return triple_table(pyoxigraph.parse(answer.data, format=form))
 
 
-def _own_rows(server: Endpoint, text: str, graph: str) -> pa.Table:
-    """Return the rows of one of our own queries; raises StoreError, one line, where the endpoint does not answer it."""
+def _own_rows(server: Endpoint, text: str, graph: str, *, about: str = "") -> pa.Table:
+    """Return the rows of one of our own queries; raises StoreError, one line, where the endpoint does not answer it.
+
+    ``about`` is the graph that the error names, where that is not the default graph of the query.
+    """
     try:
         return _rows(server.query(text, graph))
     except (ValueError, SyntaxError) as error:
-        message = f"The endpoint does not answer about the graph {graph}: {one_line(error)}"
+        message = f"The endpoint does not answer about the graph {about or graph}: {one_line(error)}"
         raise StoreError(message, record=server.address) from error
 
 
