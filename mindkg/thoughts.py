@@ -146,8 +146,8 @@ def without_thoughts(text: str) -> str:
 
     >>> without_thoughts("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.")
     '\nYes.'
-    >>> without_thoughts(r"Tents need pegs, so \boxed{\text{Yes}}")
-    '\nYes\n'
+    >>> without_thoughts(r"Tents need pegs. \boxed{\text{Yes}}")
+    '\nYes'
     """
     parts: list[str] = []
     last = 0

@@ -1,5 +1,7 @@
 """Scores: every spelling of yes and no, exact in log space, in bulk."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import json
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mindkg.distill.backends.openai_chat import first_token
 from mindkg.distill.scores import answer_word, plausibilities, plausibility, verdicts
 
 TOKENS = st.sampled_from(["Yes", "yes", "ĠYes", "▁no", "No", " NO.", "The", "Y", "", "не", '"yes"', "Nope"]) | st.text()
@@ -65,7 +68,7 @@ def test_rows_in_bulk_are_rows_one_by_one(rows: list[list[tuple[str, float]] | N
     scores, coverages = plausibilities([None if row is None else json.dumps(row) for row in rows])
     assert len(scores) == len(coverages) == len(rows)
     for row, score, coverage in zip(rows, scores, coverages, strict=True):
-        if row is None:
+        if row is None or len(set(row)) < 2:  # the chosen token alone is no score
             assert np.isnan(score) and np.isnan(coverage)
         else:
             one = plausibility(row)
@@ -93,3 +96,51 @@ def test_verdicts_at_their_limits() -> None:
     words, reasons = verdicts(scores, coverages, threshold=0.5, min_coverage=0.5)
     assert words.to_pylist() == ["yes", "no", "unparsable", "unparsable", None]
     assert reasons.to_pylist() == ["score", "score", "low coverage", "low coverage", None]
+
+
+def test_tokens_of_equal_text_are_added_up() -> None:
+    others = [{"token": "Yes", "logprob": math.log(0.9)}, {"token": "No", "logprob": math.log(0.05)}]
+    others.append({"token": "Yes", "logprob": math.log(0.002)})
+    choice = {"logprobs": {"content": [{**others[0], "top_logprobs": others}]}}
+    first = first_token(choice)
+    assert first and len(first) == 3
+    score, coverage = plausibility(first)
+    assert score == pytest.approx(0.902 / 0.952) and coverage == pytest.approx(0.952)
+
+
+def test_a_chosen_token_alone_is_no_score() -> None:
+    alone = {"token": "Yes", "logprob": -0.1, "top_logprobs": []}
+    same = {**alone, "top_logprobs": [{"token": "Yes", "logprob": -0.1}]}
+    assert first_token({"logprobs": {"content": [alone]}}) is None
+    assert first_token({"logprobs": {"content": [same]}}) is None
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["<think>", "No", ".", "</think>", "\n\n", "Yes"],
+        ["So", " No", "</think>", "**", "Yes", "."],
+        ["<|channel|>", "analysis", "<|message|>", "No", "<|end|>", "<|start|>", "assistant", "<|channel|>", "final", "<|message|>", "Yes"],
+        ["analysis", "We", " say", " No", ".", "assistant", "final", "Yes"],
+        ["Hm", ".", " ", "\\boxed", "{", "Yes", "}"],
+    ],
+)  # fmt: skip
+def test_the_verdict_is_read_after_the_thought(tokens: list[str]) -> None:
+    content = [
+        {"token": t, "logprob": -n, "top_logprobs": [{"token": f"other {n}", "logprob": -9}]}
+        for n, t in enumerate(tokens)
+    ]
+    at = tokens.index("Yes")
+    assert first_token({"logprobs": {"content": content}}) == ((f"other {at}", -9), ("Yes", -at))
+    assert first_token({"logprobs": {"content": content[: at - 1]}}) is None or tokens[0] == "Hm"
+
+
+def test_the_verdict_is_found_where_the_server_has_taken_the_thought_out() -> None:
+    content = [
+        {"token": t, "logprob": -1, "top_logprobs": [{"token": "x", "logprob": -n}]}
+        for n, t in enumerate(["No", " so", " Yes"])
+    ]
+    message = {"content": "Yes", "reasoning_content": "No so"}
+    choice = {"message": message, "logprobs": {"content": content}}
+    assert first_token(choice, "Yes") == (("x", -2), (" Yes", -1))
+    assert first_token({**choice, "message": {**message, "content": ""}}) is None

@@ -39,7 +39,8 @@ def plausibility(first: Sequence[Sequence[Any]]) -> tuple[float | None, float]:
     """Return P(yes) / (P(yes) + P(no)), None where neither stands there, and the coverage P(yes) + P(no).
 
     ``first`` holds the alternatives of the first token, each with its natural log-probability. The probabilities of all
-    spellings are added up (a token that stands there twice counts once), in log space, so that tiny ones are exact.
+    spellings are added up, in log space, so that tiny ones are exact. Different tokens may have equal text; a token
+    that stands there twice, with one log-probability, counts once.
 
     >>> plausibility([("Yes", np.log(0.6)), (" yes", np.log(0.1)), ("No", np.log(0.2)), ("The", np.log(0.1))])
     (0.777..., 0.9...)
@@ -53,12 +54,16 @@ def plausibility(first: Sequence[Sequence[Any]]) -> tuple[float | None, float]:
 def plausibilities(first: Sequence[str | None]) -> tuple[Floats, Floats]:
     """Return scores and coverages, shape (rows,) each, of alternatives in JSON as the ledger keeps them.
 
-    Both are NaN where a row has none, the score alone where neither yes nor no is among them.
+    Both are NaN where a row has none, and where it has only the token that was chosen, which is no score: what else the
+    model could have answered is unknown. The score alone is NaN where neither yes nor no is among them.
 
-    >>> plausibilities(['[["Yes",0.0]]', '[["The",-0.1]]', None])
-    (array([ 1., nan, nan]), array([ 1.,  0., nan]))
+    >>> plausibilities(['[["Yes",0.0],["The",-99]]', '[["The",-0.1],["A",-3]]', '[["Yes",0.0]]', None])
+    (array([ 1., nan, nan, nan]), array([ 1.,  0., nan, nan]))
     """
-    return _plausibilities(json.loads(f"[{','.join(text or 'null' for text in first)}]"))
+    rows = json.loads(f"[{','.join(text or 'null' for text in first)}]")
+    return _plausibilities(
+        [row if row and len({(token, logprob) for token, logprob in row}) > 1 else None for row in rows]
+    )
 
 
 def _plausibilities(rows: Sequence[Sequence[Sequence[Any]] | None]) -> tuple[Floats, Floats]:

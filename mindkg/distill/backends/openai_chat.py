@@ -11,10 +11,18 @@ from typing import Any, Final
 from mindkg.distill.backends.json_text import read_json, well_formed
 from mindkg.distill.backends.server_errors import error_message, interrupted, one_line, reported_error
 from mindkg.distill.requests import Answer, Picture, Request, RequestError
+from mindkg.thoughts import thoughts
 
 _CERTAIN: Final = 1e-3
 """A log-probability that is greater than 0 by no more than this was rounded."""
 
+_SAME: Final = 1e-4
+"""Log-probabilities of one token that a server states twice differ by no more than this."""
+
+THOUGHTS: Final = ("reasoning_content", "reasoning")
+"""Where servers put thoughts that they have taken out of the answer."""
+
+_SAID: Final = re.compile(r"[^\W_ĠĊĉ▁]")
 _TAGS: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.S | re.I)
 
 
@@ -62,7 +70,7 @@ def chat_answer(body: Any) -> Answer:
     text = _text(message)
     if not text and not reason:
         raise RequestError("the server stopped before the answer began", retryable=True)
-    if not text and any(message.get(name) for name in ("reasoning_content", "reasoning")):
+    if not text and any(message.get(name) for name in THOUGHTS):
         hint = "Allow it more tokens with --max-tokens"
         raise RequestError("the model thought and did not answer", status=200, hint=hint)
     if text is None:
@@ -74,23 +82,55 @@ def chat_answer(body: Any) -> Answer:
         one_line(reason) if isinstance(reason, str) else None,
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
-        first_token(choice),
+        first_token(choice, _text(message) or ""),
     )
 
 
-def first_token(choice: Mapping[str, Any]) -> tuple[tuple[str, float], ...] | None:
-    """Return the alternatives of a choice's first token with their log-probabilities, None where it has none.
+def first_token(choice: Mapping[str, Any], text: str = "") -> tuple[tuple[str, float], ...] | None:
+    """Return the alternatives of the answer's first token with their log-probabilities, None where there are none.
 
-    >>> first_token({"logprobs": {"content": [{"token": "Yes", "logprob": -0.5, "top_logprobs": []}]}})
-    (('Yes', -0.5),)
+    The answer begins after the thoughts; ``text`` is the message, which may come without them. Different tokens may
+    have equal text. A token without alternatives is None: it says nothing of what else the model could have answered.
+
+    >>> first_token({"logprobs": {"content": [{"token": "Yes", "logprob": -0.5, "top_logprobs": [
+    ...     {"token": "Yes", "logprob": -0.5}, {"token": "No", "logprob": -1.0}]}]}})
+    (('Yes', -0.5), ('No', -1.0))
     """
+    position = _position(choice, text)
+    if position is None:
+        return None
+    others = position.get("top_logprobs")
+    found = [one for one in map(_alternative, others if isinstance(others, list) else ()) if one]
+    chosen = _alternative(position)
+    if chosen and not any(one[0] == chosen[0] and math.isclose(one[1], chosen[1], abs_tol=_SAME) for one in found):
+        found.append(chosen)
+    return tuple(found) if len(found) > 1 else None
+
+
+def _position(choice: Mapping[str, Any], text: str) -> Mapping[str, Any] | None:
+    """Return what a choice says of the answer's first token."""
     logprobs = choice.get("logprobs")
     content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    if not isinstance(content, list) or not content or not isinstance(content[0], Mapping):
+    if not isinstance(content, list) or not all(isinstance(one, Mapping) for one in content):
         return None
-    others = content[0].get("top_logprobs")
-    told = dict(filter(None, map(_alternative, [*(others if isinstance(others, list) else ()), content[0]])))
-    return tuple(told.items()) or None
+    tokens = [one["token"] if isinstance(one.get("token"), str) else "" for one in content]
+    whole = "".join(tokens)
+    spans = [(one.start, one.end) for one in thoughts(whole)]
+    message = choice.get("message")
+    if not spans and isinstance(message, Mapping) and any(message.get(name) for name in THOUGHTS):
+        # the server has taken the thoughts out of the message, and their delimiters out of the tokens
+        begin = whole.rfind(text.strip()) if text.strip() else -1
+        spans = [(0, begin if begin >= 0 else len(whole))]
+    if not spans:
+        first: Mapping[str, Any] | None = next(iter(content), None)
+        return first
+    at = 0
+    for one, token in zip(content, tokens, strict=True):
+        thought = any(start <= at and at + len(token) <= end for start, end in spans)
+        if not thought and _SAID.search(token) and not _TAGS.fullmatch(token.strip()):
+            return one
+        at += len(token)
+    return None
 
 
 def server_words(content: bytes) -> str:
@@ -142,11 +182,18 @@ def _text(message: Mapping[str, Any]) -> str | None:
     """Return the text of a message: a string, a list of parts, or a refusal that stands apart."""
     content = message.get("content")
     if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
+        parts = [_part(part) for part in content]
         content = "".join(part for part in parts if isinstance(part, str))
     if not content and isinstance(message.get("refusal"), str):
         return str(message["refusal"])
     return content if isinstance(content, str) else None
+
+
+def _part(part: Any) -> Any:
+    """Return the text of a part of a message; thoughts are parts of a type of their own."""
+    if not isinstance(part, Mapping):
+        return part
+    return part.get("text") if part.get("type", "text") in ("text", "output_text", "refusal") else None
 
 
 def _alternative(told: Any) -> tuple[str, float] | None:
