@@ -372,17 +372,25 @@ class KnowledgeBase:
         return self.store("ladybug", include_filtered=include_filtered, progress=progress).query(text, parameters)
 
     def serve(
-        self, *, port: int = 7878, include_filtered: bool = False, progress: Progress | None = None
+        self,
+        *,
+        port: int = 7878,
+        timeout: float = 60.0,
+        max_rows: int = 1_000_000,
+        include_filtered: bool = False,
+        progress: Progress | None = None,
     ) -> AbstractContextManager[tuple[str, subprocess.Popen[bytes]]]:
         """Give the address of a read-only SPARQL server on the graph, and its process; it ends with the block.
 
-        Needs the extra ``serve``. Raises StoreError where the port is taken.
+        A query has ``timeout`` seconds and ``max_rows`` rows or triples, and is refused beyond. Needs the extra
+        ``serve``. Raises StoreError where the port is taken.
         """
+        from mindkg.serving import Limits, serving
         from mindkg.stores.oxigraph import OxigraphStore
-        from mindkg.stores.serve import serving
 
         store = self.store("oxigraph", include_filtered=include_filtered, progress=progress)
-        return serving(cast("OxigraphStore", store).place, port=port)
+        limits = Limits(timeout=timeout, max_rows=max_rows)
+        return serving(cast("OxigraphStore", store).place, port=port, limits=limits)
 
     # other forms
 

@@ -21,9 +21,9 @@ from graph_maker import make_graph
 from mindkg.errors import MindKGError, QueryError, StoreError
 from mindkg.graph.ntriples import write_ntriples
 from mindkg.graph.property_graph import expected_counts
+from mindkg.serving import serving
 from mindkg.stores import load_store, open_store, sparql, sparql_http
 from mindkg.stores.base import Store, another_graph, counts, open_remote
-from mindkg.stores.serve import serving
 from mindkg.stores.sparql import GRAPH, SparqlStore, load_sparql
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ import mindkg
 from mindkg.cli.serve import serve as cli_serve
 from mindkg.errors import StoreError
 from mindkg.knowledge_base import KnowledgeBase
-from mindkg.stores import open_remote, serve
+from mindkg.serving import serving
+from mindkg.stores import open_remote
 from mindkg.stores.base import counts
 
 if TYPE_CHECKING:
@@ -134,20 +135,16 @@ def test_a_server_with_the_graph_of_another_kb_is_told(workplace: Path, tmp_path
 def test_serve_says_what_lacks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with KnowledgeBase.open(workplace / "kb") as kb:
         place = kb.store("oxigraph").place  # type: ignore[attr-defined]
-    with serve.serving(place, port=0) as (address, _):
+    with serving(place, port=0) as (address, _):
         assert counts(open_remote(address))["Product"]
         port = int(address.rpartition(":")[2])
-        with pytest.raises(StoreError, match=f"The port {port} cannot be used"), serve.serving(place, port=port):
+        with pytest.raises(StoreError, match=f"The port {port} cannot be used"), serving(place, port=port):
             pass
-    with pytest.raises(StoreError, match="does not start"), serve.serving(workplace, port=0):
+    with pytest.raises(StoreError, match="does not start"), serving(workplace, port=0):
         pass
-    monkeypatch.setattr(serve, "distribution", _missing)
-    with pytest.raises(StoreError, match=r"pip install \"mindkg\[serve\]\""), serve.serving(place, port=0):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(StoreError, match=r"pip install \"mindkg\[serve\]\""), serving(place, port=0):
         pass
-
-
-def _missing(name: str) -> None:
-    raise serve.PackageNotFoundError(name)
 
 
 def test_the_compose_file_starts_the_server_that_the_tests_use() -> None:

@@ -26,6 +26,8 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The port on 127.0.0.1; 0 takes one that is free.")
     ] = 7878,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a query may take.")] = 60.0,
+    max_rows: Annotated[int, typer.Option(min=1, help="Rows or triples that an answer may have.")] = 1_000_000,
     include_filtered: IncludeFiltered = False,
 ) -> None:
     """Answer SPARQL over HTTP on this machine, read-only, until Ctrl-C (needs the extra `serve`)."""
@@ -34,7 +36,10 @@ def serve(
 
     base = KnowledgeBase.open(kb)
     over = threading.Event()
-    with base.serve(port=port, include_filtered=include_filtered, progress=say) as (address, process):
+    with base.serve(port=port, timeout=timeout, max_rows=max_rows, include_filtered=include_filtered, progress=say) as (
+        address,
+        process,
+    ):
         for number in (signal.SIGINT, signal.SIGTERM):  # not before: while the graph is loaded they end it at once
             signal.signal(number, lambda *_: over.set())
         result(f"{address}/query")
@@ -42,5 +47,5 @@ def serve(
         say(f"  curl {address}/query -H 'Accept: text/csv' --data-urlencode 'query={_PREFIX}{_EXAMPLE}'")
         while not over.wait(0.2):
             if process.poll() is not None:
-                raise StoreError("The Oxigraph server has ended", hint="Start it again")
+                raise StoreError("The SPARQL server has ended", hint="Start it again")
     say("stopped")

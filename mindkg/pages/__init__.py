@@ -21,21 +21,23 @@ _ENDS_SCRIPT: Final = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 """What would end an inline script, or change how the rest of it is read (HTML, section 4.12.1.3)."""
 
 
-def render(template: str, *, style: str, scripts: Sequence[str] = (), form: str = "'none'", **values: Any) -> str:
+def render(
+    template: str, *, style: str, scripts: Sequence[str] = (), form: str = "'none'", allow: str = "", **values: Any
+) -> str:
     """Return the page of ``template``, a file of this folder, with ``values`` escaped.
 
     ``style`` is its style sheet and ``scripts`` are its scripts, in their order; the policy allows nothing else.
-    ``form`` is where forms may be sent, as in ``form-action``.
+    ``form`` is where forms may be sent, as in ``form-action``; ``allow`` are further directives.
     """
     source = [Markup(_inline(script)) for script in scripts]
     return (
         environment()
         .get_template(template)
-        .render(policy=policy(style, source, form), style=Markup(style), scripts=source, **values)
+        .render(policy=policy(style, source, form, allow), style=Markup(style), scripts=source, **values)
     )
 
 
-def policy(style: str, scripts: Sequence[str] = (), form: str = "'none'") -> str:
+def policy(style: str, scripts: Sequence[str] = (), form: str = "'none'", allow: str = "") -> str:
     """Return the Content-Security-Policy of a page with these inline styles and scripts.
 
     >>> policy("p { color: red }")
@@ -44,7 +46,7 @@ def policy(style: str, scripts: Sequence[str] = (), form: str = "'none'") -> str
     allowed = f"default-src 'none'; style-src {_hash(style)}; "
     if scripts:
         allowed += f"script-src {' '.join(map(_hash, scripts))}; "
-    return f"{allowed}base-uri 'none'; form-action {form}"
+    return f"{allowed}{allow}base-uri 'none'; form-action {form}"
 
 
 def part(name: str) -> str:
