@@ -86,7 +86,7 @@ class Pool:
             try:
                 await self._add()
             except (StoreError, OSError) as error:
-                print(f"mindkg: {error}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"{error}\n")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 10.0)
             else:

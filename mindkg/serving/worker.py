@@ -141,6 +141,11 @@ def _limit(out: _Output) -> Iterator[None]:
         raise TooLargeError(out.exceeded)
 
 
+def _reply(reply: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(reply) + "\n")
+    sys.stdout.flush()
+
+
 def main(options: str) -> None:
     """Answer requests from stdin until it ends."""
     given = json.loads(options)
@@ -150,16 +155,16 @@ def main(options: str) -> None:
     store = OxigraphStore.open(Path(given["place"])).store
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory, limits.memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print(json.dumps({"ready": os.getpid()}), flush=True)
+    _reply({"ready": os.getpid()})
     for line in sys.stdin:
         signal.setitimer(signal.ITIMER_REAL, limits.timeout + _GRACE)  # its default is to end the process
         reply = evaluate(store, json.loads(line), limits)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        print(json.dumps(reply), flush=True)
+        _reply(reply)
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except MindKGError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        _reply({"error": str(error)})

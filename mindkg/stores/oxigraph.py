@@ -66,7 +66,8 @@ class OxigraphStore:
         file = place.parent / f"{place.name}.nt"
         try:
             progress("writing N-Triples")
-            triples = write_ntriples(folder, file)
+            with file.open("wb") as stream:
+                triples = write_ntriples(folder, stream)
             progress(f"loading {triples:,} triples")
             store = pyoxigraph.Store(str(place))
             store.bulk_load(path=str(file), format=pyoxigraph.RdfFormat.N_TRIPLES, lenient=True)
