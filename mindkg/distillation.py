@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mindkg.distill.settings import PASSES, Pass, Settings, asked_relations
 from mindkg.errors import InputError, UsageError
-from mindkg.pipeline import Built, run_locked
+from mindkg.pipeline import Built, check_kb, run_locked
 from mindkg.stages import Progress, distillations, ledger, scan, tables_of
 from mindkg.storage import KBDirectory, write_json
 
@@ -65,7 +66,8 @@ def distill(
     from mindkg.distill.passes import run_passes
 
     directory, tell = KBDirectory(kb), say or (lambda line: None)
-    directory.open_manifest()
+    check_kb(directory)
+    _settings(model or "", revision, passes, relations, **asked)  # a mistake shows before a model is loaded
     opened = open_backend(backend, model, revision, **(options or {})) if isinstance(backend, str) else backend
     try:
         settings = _settings(opened.model, opened.revision, passes, relations, **asked)
@@ -199,18 +201,19 @@ def dry_run(
     from mindkg.distill import estimate
     from mindkg.distill.backends import open_backend
 
+    directory = KBDirectory(kb)
+    directory.open_manifest()
+    _settings(model or "", revision, passes, relations, **asked)  # a mistake shows before a model is loaded
     if model is None:
         if backend is None:
             raise UsageError("which answers are there depends on the model", hint="Give --model or --backend")
         opened = open_backend(backend, model, revision)
         model, revision = opened.model, opened.revision
         opened.close()
-    directory = KBDirectory(kb)
     settings = _settings(model, revision, passes, relations, **asked)
-    directory.open_manifest()
-    with directory.writing(), directory.scratch() as staging, ledger(directory) as answers:
+    with TemporaryDirectory(prefix="mindkg-") as staging, ledger(directory) as answers:
         return estimate.dry_run(
-            _tables_to_ask(directory), settings, root=directory.path, ledger=answers, staging=staging
+            _tables_to_ask(directory), settings, root=directory.path, ledger=answers, staging=Path(staging)
         )
 
 
@@ -223,11 +226,14 @@ def calibrate(
     to ``KB/calibration.json``; calibrated scores take the place of the filter's own in the table verdicts. Raises
     InputError where the KB has no scores or the labels do not do.
     """
+    from mindkg.distill.calibration import METHODS
     from mindkg.distill.calibration import calibrate as fit
     from mindkg.distill.labels import read_labels
     from mindkg.distill.passes import run_passes
     from mindkg.distill.rows import Rows
 
+    if method not in METHODS:
+        raise UsageError(f"method cannot be {method!r}", hint=f"It is {' or '.join(METHODS)}")
     if not Path(labels).is_file():
         raise InputError("there is no file of labels", record=str(labels))
     directory = KBDirectory(kb)

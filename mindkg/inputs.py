@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mindkg.errors import InputError, MindKGError
 from mindkg.object_store import Objects, address_of
 from mindkg.places import remove
-from mindkg.storage import KBDirectory, file_sha256
+from mindkg.storage import KBDirectory, Manifest, file_sha256
+
+_REPLACE: Final = "Give another KB with -o, or replace them: --replace"
 
 Input = Path | str
 """A file, or the address of an object."""
@@ -69,6 +71,26 @@ class Inputs:
             path, size, mark = one.items()
             inputs.append(dict([path, ("sha256", sha256), size, mark]))
         return inputs
+
+
+def check_same_inputs(before: Manifest, inputs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
+    """Raise InputError where ``inputs``, read with ``options``, would take the place of others that a KB was made of.
+
+    A file may change, move or get a neighbour: what the KB was made of is read again then. Other files instead, or the
+    same ones in another format or from another column, are other inputs.
+    """
+    here = {(i["role"], i["path"]) for i in inputs} | {(i["role"], i["sha256"]) for i in inputs}
+    known = [i for i in before.inputs if i["role"] != "isa"]
+    lost = [i["path"] for i in known if not {(i["role"], i["path"]), (i["role"], i["sha256"])} & here]
+    if lost:
+        more = f" and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise InputError("the KB was made of other inputs", record=f"{lost[0]}{more}", hint=_REPLACE)
+    found = set(before.stages["sources"].notes.get("formats", {}).values())
+    for name in ("format", "field"):
+        old, new = before.options.get(name), options.get(name)
+        if old != new and not (name == "format" and {new} == found):
+            was = old or "the one found from content"
+            raise InputError(f"the inputs were read with another {name}", record=str(was), hint=_REPLACE)
 
 
 @contextmanager

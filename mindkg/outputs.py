@@ -73,16 +73,23 @@ def new_file(path: str | Path, *, overwrite: bool = False) -> Iterator[BinaryIO]
             with target.open("wb") as device:
                 yield device
             return
-        with _temporary(target) as part:
-            with part.open("wb") as raw:
-                if target.suffix == ".gz":
-                    # no name and no time inside, so that equal graphs give equal files
-                    with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as packed:
-                        yield cast(BinaryIO, packed)
-                else:
-                    yield raw
+        with complete_file(target) as stream:
+            yield stream
             check_file(path, overwrite=overwrite)  # another process may have written it meanwhile
-            part.replace(target)
+
+
+@contextmanager
+def complete_file(target: Path) -> Iterator[BinaryIO]:
+    """Give a binary stream whose bytes replace the file ``target`` once the block ends well, wherever it is."""
+    with _temporary(target) as part:
+        with part.open("wb") as raw:
+            if target.suffix == ".gz":
+                # no name and no time inside, so that equal graphs give equal files
+                with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as packed:
+                    yield cast(BinaryIO, packed)
+            else:
+                yield raw
+        part.replace(target)
 
 
 @contextmanager
@@ -110,8 +117,8 @@ def _checked(path: str | Path) -> Path:
     """Return ``path`` with its links resolved; InputError where nothing may be written there."""
     if address_of(path):
         raise InputError("exports go to a file of this machine", record=str(path), hint=_OTHER)
-    check_utf8(path)
     target = Path(os.path.realpath(path))
+    check_utf8(target)
     for folder in (target, *target.parents):
         if is_kb(folder) and folder / _EXPORTS not in target.parents:
             hint = f"Give a path outside it with -o, or one in {folder / _EXPORTS}"

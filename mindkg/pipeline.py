@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import InputError, UsageError
-from mindkg.inputs import Input, Inputs, input_of, inputs_of
+from mindkg.inputs import Input, Inputs, check_same_inputs, input_of, inputs_of
 from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, silent, tables_of
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, fingerprint
 
@@ -69,6 +70,7 @@ def build(
     levels: int | None = None,
     embed: str | None = None,
     spacy: str | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Built:
     """Build the KB ``output`` from ``sources`` (paths, glob patterns or addresses) and return what was done.
@@ -80,7 +82,8 @@ def build(
     intention; ``vague`` a file of concepts that say nothing, one a line, in place of the project's list; a concept gets
     its ``parents`` likeliest hypernyms, ``levels`` steps up. ``embed`` names a model of sentence embeddings that helps
     to choose senses, ``spacy`` a trained pipeline that takes the place of the rules for phrases. Raises InputError for
-    what cannot be read, LockedError where another build is running.
+    what cannot be read, and where the KB was made of other inputs and not ``replace``; LockedError where another build
+    is running.
     """
     from mindkg.sources import read
 
@@ -106,7 +109,7 @@ def build(
     source = Source({"source": files}, [format, field], lambda here, staging, report: read(
         here["source"], staging=staging, format=format, field=field, progress=report
     ))  # fmt: skip
-    return run(output, given, source=source, progress=progress)
+    return run(output, given, source=source, replace=replace, progress=progress)
 
 
 def ingest(
@@ -123,14 +126,17 @@ def ingest(
     per_category: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Built:
     """Make products and co-buys of Amazon ``metadata`` and ``reviews``, the beginning of a KB; return what was done.
 
     The options are those of ``mindkg.sources.amazon.read_amazon``, with its defaults. Raises InputError for a file or
-    an option that cannot be used, LockedError where another process writes to the KB.
+    an option that cannot be used, and where the KB was made of other inputs and not ``replace``; LockedError where
+    another process writes to the KB.
     """
     from mindkg.sources import amazon
+    from mindkg.sources.amazon.settings import Settings
 
     options: dict[str, Any] = {
         "lists": list(amazon.LISTS if lists is None else lists),
@@ -143,6 +149,7 @@ def ingest(
         "limit": limit,
         "seed": seed,
     }
+    Settings(**{**options, "lists": tuple(options["lists"])})  # a mistake shows before anything is read
     source = Source(
         {"metadata": _expanded(metadata), "reviews": _expanded(reviews)},
         ["amazon", amazon.VERSION, options],
@@ -150,7 +157,7 @@ def ingest(
             here["metadata"], reviews=here["reviews"], staging=staging, progress=report, **options
         ),
     )
-    return run(output, {"ingest": options}, source=source, progress=progress)
+    return run(output, {"ingest": options}, source=source, replace=replace, progress=progress)
 
 
 def images(
@@ -174,6 +181,7 @@ def images(
     from mindkg.images import count_pictures, fetch_images
 
     directory, report = KBDirectory(kb), progress or silent
+    check_kb(directory)
     products = scan(directory, directory.open_manifest().tables["products"])
     with directory.writing():
         total = count_pictures(products)
@@ -215,16 +223,17 @@ def run(
     given: Mapping[str, Any],
     *,
     source: Source | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Built:
     """Run what is not up to date in the KB ``output`` and publish it, holding its lock.
 
     ``given`` are the options that the caller gave (None: as before, or the default where the KB is made anew);
-    without a ``source`` the KB's own sources stand.
+    without a ``source`` the KB's own sources stand. A ``source`` of other inputs needs ``replace``.
     """
     kb = KBDirectory(output)
-    with kb.writing():
-        return run_locked(kb, given, source=source, progress=progress)
+    with kb.writing(), kb.failing():
+        return run_locked(kb, given, source=source, replace=replace, progress=progress)
 
 
 def run_locked(
@@ -232,6 +241,7 @@ def run_locked(
     given: Mapping[str, Any],
     *,
     source: Source | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Built:
     """Do as ``run`` does where the caller holds the KB's lock."""
@@ -239,7 +249,8 @@ def run_locked(
     kept = {} if before is None else before.options
     if source:  # what is read anew is linked anew too, but answers of a model stay paid for
         kept = {name: value for name, value in kept.items() if name == "distill"}
-    options = {**_OPTIONS, **kept, **{name: value for name, value in given.items() if value is not None}}
+    options = {**_OPTIONS, **kept, **_present(given)}
+    _check_options(options)
     known = before.inputs if before else []
     report = progress or silent
     with inputs_of(kb, lambda: report("fetch", 0, None)) as here:
@@ -249,32 +260,46 @@ def run_locked(
             ]
         else:
             inputs = [i for i in known if i["role"] != "isa"]
-        _check(options)
+        if source and before and not replace:
+            check_same_inputs(before, inputs, options)
         table = _describe_isa(options["isa"], here, known)
         built = _run(Job(kb, before, source, options, inputs, table, here, report))
     left = {i["sha256"] for i in inputs}
-    return replace(built, replaced=tuple(i["path"] for i in known if i["role"] != "isa" and i["sha256"] not in left))
+    return dataclasses.replace(
+        built, replaced=tuple(i["path"] for i in known if i["role"] != "isa" and i["sha256"] not in left)
+    )
 
 
-def _check(options: Mapping[str, Any]) -> None:
-    """Raise InputError for an option whose value is not one of its words."""
+def _present(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def check_kb(kb: KBDirectory) -> None:
+    """Raise what a build of ``kb`` without sources would, before hours of other work: an isA table that is gone."""
+    _check_options({**_OPTIONS, **kb.open_manifest().options})
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise InputError for an option that cannot be used: a word, a number, a file or a model that is not there."""
+    from mindkg.link.isa import check_isa
+    from mindkg.link.steps import Steps
+    from mindkg.sources import check_format
+
     for name, words in _WORDS.items():
         if options[name] not in words:
             raise UsageError(f"{name} cannot be {options[name]!r}", hint=f"It is {' or '.join(words)}")
     for name in ("top_k", "parents", "levels"):
         if options[name] < 1:
             raise UsageError(f"{name} cannot be {options[name]}", hint="It is at least 1")
+    check_format(options["format"])
     own_vague(options["vague"])
+    Steps(embed=options["embed"], spacy=options["spacy"]).check_models()
+    if options["isa"] and isinstance(input_of(options["isa"]), Path):
+        check_isa(options["isa"], options["isa_order"])
 
 
 def _describe_isa(path: str | None, here: Inputs, known: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    place = input_of(path)
-    if isinstance(place, Path) and not place.is_file():
-        hint = "Give a file of lines concept TAB instance TAB count with --isa"
-        raise InputError("there is no isA table", record=path, hint=hint)
-    return here.describe([place], known)[0]
+    return here.describe([input_of(path)], known)[0] if path else None
 
 
 def _run(job: Job) -> Built:
@@ -285,11 +310,13 @@ def _run(job: Job) -> Built:
         if wanted is None:
             continue
         done = job.kb.finished(stage.name, wanted)
-        if done is None:
+        if done is None and stage.idle(records):
+            done = stage.empty(job, wanted)
+        elif done is None:
             job.progress(stage.name, 0, None)
             done = stage.run(job, wanted, records)
             ran.append(stage.name)
-        else:
+        elif not stage.idle(records):
             job.progress(stage.name, SKIPPED, None)
         records[stage.name] = done
     if not ran and job.before and job.before.stages == records and job.before.options == job.options:
@@ -304,7 +331,7 @@ def _remember(job: Job) -> Manifest:
     inputs = _inputs(job)
     if inputs == job.before.inputs:
         return job.before
-    manifest = replace(job.before, inputs=inputs)
+    manifest = dataclasses.replace(job.before, inputs=inputs)
     job.kb.publish(manifest, keep=False)
     return manifest
 

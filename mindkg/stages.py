@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mindkg.errors import StorageError
 from mindkg.inputs import Input, Inputs, input_of
 from mindkg.resources import data_folder
-from mindkg.schema import KEYS
+from mindkg.schema import KEYS, TABLES
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, file_sha256, fingerprint
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def silent(stage: str, rows: int, total: int | None) -> None:
 Records = Mapping[str, StageRecord]
 """The stages that are done, by name."""
 
+_PARSED: Final = ("verdicts", "assertions", "evidence", "intentions", "rejects")
+_LINKED: Final = (
+    *("intentions", "mentions", "concepts", "hypernyms", "ancestors", "rejects", "kinds"),
+    "abstractions",
+)
 _DISTILLED: Final = ("features", "generations", "verdicts", "runs")
 
 
@@ -65,11 +70,25 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage by name: ``key`` gives its fingerprint, None where the KB has no such stage; ``run`` records it."""
+    """A stage by name: ``key`` gives its fingerprint, None where the KB has no such stage; ``run`` records it.
+
+    A stage with tables ``of_answers`` has nothing to do where there are no answers: they are empty then.
+    """
 
     name: str
     key: Callable[[Job, Records], str | None]
     run: Callable[[Job, str, Records], StageRecord]
+    of_answers: tuple[str, ...] = ()
+
+    def idle(self, records: Records) -> bool:
+        """Return whether the stage has nothing to do after those of ``records``."""
+        return bool(self.of_answers) and not tables_of(records)["generations"].rows
+
+    def empty(self, job: Job, key: str) -> StageRecord:
+        """Record the stage with empty tables."""
+        return job.kb.write_stage(
+            self.name, key, {name: TABLES[name].empty_table() for name in self.of_answers}, read=0
+        )
 
 
 def scan(kb: KBDirectory, entry: TableEntry) -> daft.DataFrame:
@@ -345,7 +364,7 @@ STAGES: Final = (
     Stage("sources", _sources_key, _run_sources),
     Stage("images", _images_key, _run_images),
     Stage("distill", _distill_key, _run_distill),
-    Stage("parse", _parse_key, _run_parse),
-    Stage("link", _link_key, _run_link),
+    Stage("parse", _parse_key, _run_parse, _PARSED),
+    Stage("link", _link_key, _run_link, _LINKED),
 )
 """The stages in their order."""

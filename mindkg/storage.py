@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mindkg.errors import ConservationError, InputError, LockedError, StorageError
+from mindkg.errors import ConservationError, InputError, LockedError, MindKGError, StorageError
 from mindkg.object_store import Objects, address_of
+from mindkg.paths import check_utf8
 from mindkg.places import FILE, RECORDS, TEMPORARY, Bucket, Folder, Place, as_json, discard, remove, write_bytes
 from mindkg.schema import KEYS, REASONS, SCHEMA_VERSION, TABLES
 
@@ -30,10 +31,16 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 PREVIOUS: Final = "manifest.previous.json"
+FAILED: Final = "tables/.failed"
+"""The file that says why the first build of a KB failed."""
+
 WORK_DIR: Final = "MINDKG_WORK_DIR"
 """The environment variable that says where KBs that are made keep what does not bear every shared folder."""
 
 _WORK: Final = ".work"
+_WORTH: Final = (MANIFEST, PREVIOUS, "ledger", "images", "stores")
+"""What of a KB is not removed after a failure."""
+
 _CHUNK: Final = 1 << 22
 
 
@@ -116,6 +123,7 @@ class KBDirectory:
             self.place = Bucket(Objects(address), self.path)
             return
         self.path = Path(path).absolute()
+        check_utf8(self.path)
         self.place = Folder(self.path)
         self.work = self._kept_work() or self.path
         if room and self.work.parent != room:  # a KB that was moved keeps its folder there
@@ -152,6 +160,9 @@ class KBDirectory:
         manifest = self.manifest()
         if manifest is None:
             hint = "If a build was interrupted, run it again: it goes on where it stopped"
+            with suppress(OSError, ValueError):
+                failure = self.place.read(FAILED).decode("utf-8")
+                hint = f"Its last build failed: {failure}"
             raise StorageError("this folder is not a finished KB", record=self.address, hint=hint)
         for name, entry in manifest.tables.items():
             if not self.is_whole(entry):
@@ -159,12 +170,56 @@ class KBDirectory:
                 raise StorageError(f"table {name} is missing or broken", record=entry.path, hint=hint)
         return manifest
 
-    def writing(self) -> AbstractContextManager[None]:
-        """Hold the KB's lock, which dies with its process; LockedError if another process has it."""
-        self.place.claim()
-        self._claim_work()
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the KB's lock, which dies with its process; LockedError if another process has it.
+
+        Where the block fails before a stage is finished, a folder that was made for a new KB is removed again.
+        """
+        self._refuse_inside_another()
+        new = {folder: _missing(folder) for folder in (self.work, self.path) if _is_empty(folder)}
+        try:
+            self.place.claim()
+            self._claim_work()
+        except Exception:
+            _remove_empty([self.path / "tables", *new.get(self.path, ())])
+            raise
         rooms = dict.fromkeys([self.path, self.work, *self.path.glob("tables/*")])
-        return self._locked(self.work / ".lock", rooms, wait=False)
+        with self._locked(self.work / ".lock", rooms, wait=False):
+            try:
+                yield
+            except Exception:
+                if self.path in new:
+                    self._remove_new(new)
+                raise
+
+    def _refuse_inside_another(self) -> None:
+        for folder in Path(os.path.realpath(self.path)).parents:
+            if is_kb(folder):
+                hint = "Give a folder outside it with -o"
+                raise StorageError(f"this is inside the KB {folder}", record=str(self.path), hint=hint)
+
+    def _remove_new(self, new: Mapping[Path, Sequence[Path]]) -> None:
+        """Remove what ``new`` folders hold, and themselves where they were made, unless there is work to go on from."""
+        if any((self.path / RECORDS).glob("*.json")) or any((p / n).exists() for p in new for n in _WORTH):
+            return
+        for folder, made in new.items():
+            for one in folder.glob("*") if folder.is_dir() else ():
+                remove(one)
+            _remove_empty(made)
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Remember why the block fails, for those who open a KB that was never finished."""
+        finished = self.usable_manifest() is not None
+        if not finished:
+            self.place.discard(FAILED)
+        try:
+            yield
+        except MindKGError as error:
+            if not finished and not error.retryable:
+                self.place.write(FAILED, str(error).encode("utf-8", "backslashreplace"))
+            raise
 
     def loading(self) -> AbstractContextManager[None]:
         """Hold the lock of the stores, which are made while queries wait for them."""
@@ -347,12 +402,28 @@ def is_kb(folder: Path) -> bool:
     return (folder / ".lock").is_file() and any((folder / name).is_dir() for name in ("ledger", "stores", "tables"))
 
 
+def _is_empty(folder: Path) -> bool:
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Return ``folder`` and those above it that are not there, the lowest first."""
+    return [one for one in (folder, *folder.parents) if not one.exists()]
+
+
 def _room() -> Path | None:
     """Return the folder that MINDKG_WORK_DIR names, if it does; InputError where that is no folder."""
     given = os.environ.get(WORK_DIR)
     if given and address_of(given):
         hint = "Locks, ledgers and stores need a disk, or a mounted folder"
         raise InputError("the work folder cannot lie in an object store", record=given, hint=hint)
+    check_utf8(given or "")
     return Path(given).absolute() if given else None
 
 

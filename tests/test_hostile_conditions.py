@@ -6,6 +6,7 @@ test that runs them all: call ``run`` with ``places`` and check with ``one_line`
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -127,3 +128,18 @@ def test_a_hostile_path_works(name: str, tmp_path: Path) -> None:
         done = run(arguments, at)
         one_line(done)
         assert done.returncode == 0, f"{verb}: {done.stderr.decode()}"
+
+
+def test_a_name_that_is_not_utf8_works_or_is_one_line(tmp_path: Path) -> None:
+    odd = places(tmp_path / os.fsdecode(b"caf\xe9"))
+    sound = places(tmp_path / "sound")
+    for verb in FIRST:
+        assert run(VERBS[verb], sound).returncode == 0
+    for verb, arguments in {**VERBS, **MORE}.items():
+        named = [word for word in odd if any(f"{{{word}}}" in argument for argument in arguments)]
+        for word in named:
+            done = run(arguments, {**sound, "output": sound["output"] + verb, word: odd[word]})
+            one_line(done)
+            if word in ("kb", "shop"):
+                assert b"not UTF-8" in done.stderr, verb
+                break

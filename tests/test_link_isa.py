@@ -133,7 +133,7 @@ def test_zstd_is_read(tmp_path: Path) -> None:
 def test_file_without_a_row_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no row"):
         converted(tmp_path, b"id,text\n1,2\n")
-    with pytest.raises(InputError, match="no isA table at"):
+    with pytest.raises(InputError, match="there is no isA table"):
         open_isa(tmp_path / "absent.tsv", cache=tmp_path / "cache")
     assert not list((tmp_path / "cache" / "isa").glob("*.part"))
 

@@ -15,6 +15,9 @@ IncludeFiltered = Annotated[
     bool, typer.Option("--include-filtered", help="With the assertions that the filter refused.")
 ]
 Rows = Annotated[Format, typer.Option("--format", help="How the rows are written.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Let these inputs take the place of others that the KB was made of.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist and that this command did not write.")
 ]

@@ -13,6 +13,7 @@ from mindkg.cli.arguments import (
     Embed,
     Output,
     RayAddress,
+    Replace,
     Rows,
     Runner,
     Spacy,
@@ -83,6 +84,7 @@ def build(
     load: Annotated[
         list[str] | None, typer.Option(help="Load this engine too: ladybug or oxigraph.", show_default=False)
     ] = None,
+    replace: Replace = False,
     runner: Runner = "native",
     ray_address: RayAddress = None,
     work_dir: WorkDir = None,
@@ -115,6 +117,7 @@ def build(
             levels=levels,
             embed=embed,
             spacy=spacy,
+            replace=replace,
             progress=progress,
         )
     report_build(built)
@@ -151,6 +154,8 @@ def _stage_lines(facts: dict[str, Any]) -> list[str]:
     """Return one line a stage that says where its rows went, with the reasons of its rejects."""
     lines = []
     for name, stage in facts["stages"].items():
+        if not stage["read"] and name != "sources":  # there are no answers yet
+            continue
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in facts["rejects"].get(name, {}).items())
         why = f" ({reasons})" if reasons else ""
         isa = stage.get("isa_rows")

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mindkg.cli.arguments import KB, Output, Overwrite, RayAddress, Rows, Runner, WorkDir, use_runner, use_work_dir
+from mindkg.cli.arguments import (
+    KB,
+    Output,
+    Overwrite,
+    RayAddress,
+    Replace,
+    Rows,
+    Runner,
+    WorkDir,
+    use_runner,
+    use_work_dir,
+)
 from mindkg.cli.build import report_build
 from mindkg.cli.output import Format, say, stages, write_rows
 
@@ -58,6 +69,7 @@ def ingest(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="So many products in all.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Which products are drawn.")] = 0,
+    replace: Replace = False,
     runner: Runner = "native",
     ray_address: RayAddress = None,
     work_dir: WorkDir = None,
@@ -84,6 +96,7 @@ def ingest(
             per_category=per_category,
             limit=limit,
             seed=seed,
+            replace=replace,
             progress=progress,
         )
     report_build(built)

@@ -92,17 +92,20 @@ def link(
     What is known besides helps to choose the sense: "relation", and of the products "titles" (a string or a list),
     "title_a", "title_b" and "category" (a string or a list).
     """
-    from mindkg.link.isa import open_isa
+    from mindkg.link.isa import check_isa, open_isa
     from mindkg.link.steps import Steps
     from mindkg.link.tables import link_texts
     from mindkg.link.words import own_vague_concepts
 
-    rows = [_linkable(line, place) for place, line in _lines(file)]
     labels = None if vague is None else own_vague_concepts(vague)
+    steps = Steps(embed=embed, spacy=spacy)
+    steps.check_models()
+    if isa:
+        check_isa(isa, isa_order)
+    rows = [_linkable(line, place) for place, line in _lines(file)]
     table = open_isa(isa, order=isa_order)
     linked = [row for row in rows if "text" in row]
     texts, relations, titles = ([row[name] for row in linked] for name in ("text", "relation", "titles"))
-    steps = Steps(embed=embed, spacy=spacy)
     found = iter(link_texts(texts, table, relations=relations, titles=titles, top_k=top_k, vague=labels, steps=steps))
     for row in rows:
         _write({"id": row["id"], "mentions": [asdict(m) for m in next(found)]} if "text" in row else row)

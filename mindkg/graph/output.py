@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-from mindkg.outputs import new_file
+from mindkg.outputs import complete_file
 
 Progress = Callable[[int, int], None]
 """Called with the rows done and all rows there are."""
@@ -15,4 +15,4 @@ Progress = Callable[[int, int], None]
 
 def writing(out: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
     """Give a binary stream that writes to ``out``; a file there is replaced when all is written."""
-    return new_file(out, overwrite=True) if isinstance(out, Path) else nullcontext(out)
+    return complete_file(out) if isinstance(out, Path) else nullcontext(out)

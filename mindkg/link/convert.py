@@ -50,10 +50,7 @@ def convert(source: Path, folder: Path, order: Order, progress: Callable[[int], 
     try:
         meta = _spill(source, beside, order, progress)
         if not meta["rows"]:
-            raise InputError(
-                f"{source.name} holds no row of an isA table",
-                hint="Its lines must be concept TAB instance TAB count (or instance first, with the option for it).",
-            )
+            raise _no_row(source)
         meta |= _write(beside)
         for spill in beside.glob("*.arrow"):
             spill.unlink()
@@ -66,6 +63,20 @@ def convert(source: Path, folder: Path, order: Order, progress: Callable[[int], 
                 raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_rows(source: Path, order: Order) -> None:
+    """Raise InputError where the first block of the isA file ``source`` has no sound row."""
+    for data, cut in read_blocks(source):
+        if not parse_block(data, 1, order, cut).rows.num_rows:
+            raise _no_row(source)
+        return
+    raise _no_row(source)
+
+
+def _no_row(source: Path) -> InputError:
+    hint = "Its lines must be concept TAB instance TAB count (or instance first, with the option for it)"
+    return InputError("this file holds no row of an isA table", record=str(source), hint=hint)
 
 
 def _sweep(home: Path) -> None:

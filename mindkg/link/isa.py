@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.errors import InputError, StorageError
+from mindkg.paths import check_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,9 +107,7 @@ def open_isa(
     Raises InputError where the file cannot be read or holds no row at all, StorageError where the cache cannot be
     written.
     """
-    source = SHIPPED if path is None else Path(path)
-    if not source.is_file():
-        raise InputError(f"no isA table at {source}", hint="Give a file with concept TAB instance TAB count.")
+    source = SHIPPED if path is None else _table_file(path)
     home = (cache or cache_folder()) / "isa"
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -121,6 +120,21 @@ def open_isa(
     except OSError as error:
         raise StorageError(f"cannot convert {source.name} in {home}", hint=str(error)) from error
     return IsaTable(folder=folder, name=source.name, fingerprint=fingerprint, **meta)
+
+
+def check_isa(path: Path | str, order: Order) -> None:
+    """Raise InputError where ``path`` is no isA table by its beginning, which takes no time."""
+    from mindkg.link.convert import check_rows
+
+    check_rows(_table_file(path), order)
+
+
+def _table_file(path: Path | str) -> Path:
+    check_utf8(Path(path).absolute())
+    if not Path(path).is_file():
+        hint = "Give a file of lines concept TAB instance TAB count"
+        raise InputError("there is no isA table", record=str(path), hint=hint)
+    return Path(path)
 
 
 def _convert(source: Path, folder: Path, order: Order, progress: Progress | None) -> None:

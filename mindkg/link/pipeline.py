@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mindkg.errors import InputError
@@ -29,6 +31,7 @@ _TAGS: Final = {
 }
 """Tags of phrases.py by universal part of speech."""
 
+_HINT: Final = "Give the folder of a trained pipeline, or the name of one that is installed"
 _MODIFIES: Final = frozenset({"amod", "compound"})
 
 
@@ -40,6 +43,13 @@ class Tagged(NamedTuple):
     words: list[str]
     tags: str
     cuts: list[int]
+
+
+def check_pipeline(name: str) -> None:
+    """Raise InputError where no pipeline ``name`` is installed or in that folder, without loading it."""
+    if (Path(name) / "config.cfg").is_file() or (name.isidentifier() and find_spec(name) is not None):
+        return
+    raise InputError(f"no spaCy pipeline {name}", hint=_HINT)
 
 
 class Pipeline:
@@ -54,8 +64,7 @@ class Pipeline:
         try:
             self._nlp = spacy.load(name, exclude=["ner", "lemmatizer"])
         except (OSError, ValueError) as error:
-            hint = "Give the folder of a trained pipeline, or the name of one that is installed"
-            raise InputError(f"no spaCy pipeline {name}", hint=hint) from error
+            raise InputError(f"no spaCy pipeline {name}", hint=_HINT) from error
         self._name = name
         self._kind = words.kind
 

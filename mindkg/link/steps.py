@@ -29,5 +29,16 @@ class Steps:
     embed: str | None = None
     spacy: str | None = None
 
+    def check_models(self) -> None:
+        """Raise InputError where a model that is named is not there; none is loaded."""
+        if self.embed:
+            from mindkg.link.embed import check_model
+
+            check_model(self.embed)
+        if self.spacy:
+            from mindkg.link.pipeline import check_pipeline
+
+            check_pipeline(self.spacy)
+
 
 ALL = Steps()

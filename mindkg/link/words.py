@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from mindkg.errors import InputError
 from mindkg.link.folding import fold
+from mindkg.paths import check_utf8
 
 _HERE: Final = Path(__file__).parent
 
@@ -68,6 +69,7 @@ def own_vague_concepts(path: Path) -> frozenset[str]:
     One label a line; what stands behind a tab and lines that begin with ``# `` are remarks. Raises InputError where
     the file cannot be read.
     """
+    check_utf8(path.absolute())  # the manifest names it
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindkg.sources.files import expand
-from mindkg.sources.formats import FORMATS
+from mindkg.sources.formats import FORMATS, check_format
 
 if TYPE_CHECKING:
     from mindkg.engine import daft
 
-__all__ = ["FORMATS", "VERSION", "Sourced", "expand", "read"]
+__all__ = ["FORMATS", "VERSION", "Sourced", "check_format", "expand", "read"]
 
 VERSION = 5
 """Raised when the same files would give other tables than before."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mindkg.errors import InputError
+from mindkg.paths import check_utf8
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +45,7 @@ def expand(patterns: Sequence[str | Path]) -> list[Path]:
                 hint="Check the spelling, and quote a pattern so that the shell leaves it alone",
             )
         for match in matches:
+            check_utf8(match.absolute())
             if match.is_file():
                 found.setdefault(match.resolve(), match)
             elif match == path:

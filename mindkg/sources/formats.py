@@ -162,13 +162,18 @@ FORMATS: Final[Mapping[str, str]] = {format_.name: format_.about for format_ in 
 """The names that ``--format`` takes, each with a line about it."""
 
 
+def check_format(name: str | None) -> None:
+    """Raise UsageError for a name of no format; None is the one that is found from content."""
+    if name is not None and name not in BY_NAME:
+        raise UsageError(f"there is no format {name!r}", hint=f"Formats: {', '.join(BY_NAME)}")
+
+
 def choose(header: Sequence[str], name: str | None, file: str) -> Format:
     """Return the format called ``name``, or the one that the columns ``header`` speak for.
 
     Raises InputError for an unknown name, and where columns are missing, naming those expected and those found.
     """
-    if name is not None and name not in BY_NAME:
-        raise UsageError(f"there is no format {name!r}", hint=f"Formats: {', '.join(BY_NAME)}")
+    check_format(name)
     best = max(ALL if name is None else [BY_NAME[name]], key=lambda f: f.fit(header))
     if best.fit(header):
         return best
