@@ -160,12 +160,12 @@ RATINGS = {
 
 
 def test_ratings_are_the_same_either_way() -> None:
-    columns = Columns(1, 0, 3, 4, True)
-    rows = ["product,person,stars,time", " B1 ,A 1,5.0,1400000000", ",A,,", "B2,,1,-5", "B3,A3,x,007"]
+    columns = Columns(1, 0, 3, 4)
+    rows = [" B1 ,A 1,5.0,1400000000", ",A,,", "B2,,1,-5", "B3,A3,x,007"]
     piece = Piece(1, "".join(f"{row}\r\n" for row in rows).encode())
     fast, careful = _rated_fast(columns, piece), _rated_careful(columns, piece)
     assert fast is not None and not careful.damages
-    assert fast.lines.tolist() == careful.lines.tolist() == [2, 3, 4, 5]
+    assert fast.lines.tolist() == careful.lines.tolist() == [1, 2, 3, 4]
     assert fast.time.to_pylist() == [1_400_000_000, None, -5, 7]
     assert careful.time.to_pylist() == [1_400_000_000, None, -1, 7]
     for one, other in ((fast.person, careful.person), (fast.product, careful.product)):
@@ -186,7 +186,8 @@ def test_ratings_alone_say_what_reviews_say(year: str, tmp_path: Path) -> None:
     ratings.write_bytes("\r\n".join(rows + bad).encode("latin-1"))
     sourced, found = ingest([write(tmp_path / "meta.json", PRODUCTS)], [ratings], staging=tmp_path / "s")
     assert {(int(a[1:]), int(b[1:])): n for (a, b), n in support(found).items()} == expected == {(0, 1): 2, (1, 2): 2}
-    assert [reason for _, reason in rejects(found)] == ["bad_number", "bad_syntax", "bad_encoding"]
+    last = "bad_syntax" if year == "2023" else "bad_encoding"  # of a table the number of fields is counted first
+    assert [reason for _, reason in rejects(found)] == ["bad_number", "bad_syntax", last]
     assert sourced.rows_read == len(PRODUCTS) + len(told) + len(bad)
     assert not any(found["rejects"]["text"].to_pylist())
 

@@ -257,7 +257,7 @@ def test_jsonl_round_trip(rows, ascii_only, chunk, tmp_path, monkeypatch):
     path.write_text("\n\n".join(json.dumps(row, ensure_ascii=ascii_only) for row in rows), encoding="utf-8", newline="")
     monkeypatch.setattr(json_rows, "_SAMPLE", 10_000)
     read = []
-    for block in json_rows._blocks(path, ["a", "b"]):
+    for block in json_rows.open_jsonl(path).blocks(["a", "b"]):
         assert not block.damages
         read += zip(block.columns["a"].to_pylist(), block.columns["b"].to_pylist(), block.lines.tolist(), strict=True)
     assert read == [(row.get("a", ""), row.get("b", ""), 1 + 2 * n) for n, row in enumerate(rows)]

@@ -26,7 +26,8 @@ class Sourced:
     ``tables`` holds Daft frames of exactly the schemas of :mod:`mindkg.schema`: products, cobuys, features,
     generations, verdicts (raw), runs and rejects. ``rows_read`` = ``rows_kept`` + ``rows_rejected``, in source records.
     ``title_conflicts`` and ``feature_conflicts`` count the products that have several different ones; ``formats``
-    says which format each file was found to be; ``notes`` counts what a reader met that is neither a row nor a reject.
+    says which format each file was found to be; ``notes`` counts what a reader met that is neither a row nor a
+    reject; ``read_as`` says of files in another encoding or dialect of CSV than the usual one which it was.
     """
 
     tables: Mapping[str, daft.DataFrame]
@@ -37,6 +38,7 @@ class Sourced:
     formats: Mapping[str, str] = field(default_factory=dict)
     feature_conflicts: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
+    read_as: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(

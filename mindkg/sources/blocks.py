@@ -45,12 +45,14 @@ class Block:
 class Rows:
     """A file opened: its column names, and a function that gives its blocks with only the wanted columns.
 
-    Unless the header is ``complete`` later rows may have columns that it lacks.
+    Unless the header is ``complete`` later rows may have columns that it lacks. ``read_as`` returns in words which
+    encoding and dialect was found, empty where it is the usual one; it is known when the blocks have been read.
     """
 
     header: tuple[str, ...]
     blocks: Callable[[Sequence[str]], Iterator[Block]]
     complete: bool = True
+    read_as: Callable[[], str] = str
 
 
 def beginning(raw: bytes) -> str:

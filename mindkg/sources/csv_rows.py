@@ -20,10 +20,11 @@ from pyarrow import csv as arrow_csv
 from mindkg.errors import InputError
 from mindkg.sources.blocks import Block, Damage, Rows, beginning
 from mindkg.sources.csv_repair import Repaired, repair
-from mindkg.sources.files import CHUNK, CutOffError, chunks
+from mindkg.sources.dialects import Dialect, detect
+from mindkg.sources.encodings import UTF_8, Text
+from mindkg.sources.files import CHUNK, CutOffError
 
-_BOM = b"\xef\xbb\xbf"
-_NEWLINE, _RETURN, _QUOTE, _COMMA = b'\n\r",'
+_NEWLINE, _RETURN, _QUOTE = b'\n\r"'
 _FIRST = re.compile(rb'[\r\n]*+(?:[^"\n]++|"[^"]*+")++\n')
 
 Spans = npt.NDArray[np.int64]
@@ -31,24 +32,32 @@ _NONE: Spans = np.empty(0, np.int64)
 
 
 def open_csv(path: Path) -> Rows:
-    """Return the columns of a CSV file and its blocks; raises InputError where it has no header or is not UTF-8."""
-    header, _, _, _ = _header(path, chunks(path))
-    return Rows(header, lambda wanted: _blocks(path, wanted))
+    """Return the columns of a CSV file and its blocks; raises InputError where it has no header."""
+    text = Text(path)
+    sample, _ = _next(text.chunks())
+    dialect = detect(sample or b"")
+    header, _, _, _ = _header(path, dialect.standard(text.chunks()), dialect)
+    return Rows(
+        header,
+        lambda wanted: _blocks(text, dialect, wanted),
+        read_as=lambda: ", ".join(filter(None, ["" if text.encoding == UTF_8 else text.encoding, str(dialect)])),
+    )
 
 
-def _header(path: Path, pieces: Iterator[bytes]) -> tuple[tuple[str, ...], bytes, int, str | None]:
-    """Return the column names, the bytes behind them, the line where those start, and how the file was cut off."""
+def _header(path: Path, pieces: Iterator[bytes], dialect: Dialect) -> tuple[tuple[str, ...], bytes, int, str | None]:
+    """Return the column names, the bytes after them, the line where those start, and how the file was cut off."""
     buffer, cut, end = b"", None, -1
     while end < 0:
         piece, cut = _next(pieces)
         if piece is None:
             buffer += b"\n"
-        buffer = (buffer + (piece or b"")).removeprefix(_BOM)
+        buffer += piece or b""
         end = _record_end(buffer)
         if piece is None and end < 0:
             raise InputError("this CSV file has no header", record=str(path), hint="Its first line names the columns")
     try:
-        names = next(csv.reader([buffer[:end].decode("utf-8").strip("\r\n")], strict=True), [])
+        line = buffer[:end].decode("utf-8").strip("\r\n")
+        names = next(csv.reader([line], delimiter=dialect.delimiter.decode("latin-1"), strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError("the header is not UTF-8 CSV", record=str(path), hint=f"Save it as UTF-8 ({error})") from error
     return tuple(name.strip() for name in names), buffer[end:], buffer[:end].count(b"\n") + 1, cut
@@ -68,9 +77,9 @@ def _next(pieces: Iterator[bytes]) -> tuple[bytes | None, str | None]:
         return None, str(error)
 
 
-def _blocks(path: Path, wanted: Sequence[str]) -> Iterator[Block]:
-    pieces = chunks(path)
-    header, buffer, line, cut = _header(path, pieces)
+def _blocks(text: Text, dialect: Dialect, wanted: Sequence[str]) -> Iterator[Block]:
+    pieces = dialect.standard(text.chunks())
+    header, buffer, line, cut = _header(text.path, pieces, dialect)
     fields = {name: header.index(name) for name in wanted}
     last = cut is not None
     while buffer or not last:
@@ -80,18 +89,18 @@ def _blocks(path: Path, wanted: Sequence[str]) -> Iterator[Block]:
             buffer += piece or b""
             if last and cut is None and not buffer.endswith(b"\n"):
                 buffer += b"\n"
-        found = _split(buffer, len(header), last and cut is None)
-        yield from _block(buffer, found, line, header, fields)
+        found = _split(buffer, len(header), last and cut is None, dialect.delimiter)
+        yield from _block(buffer, found, line, header, fields, dialect)
         line += buffer.count(b"\n", 0, found.consumed)
         buffer = buffer[found.consumed :]
         if last and not found.consumed:
             break
     if cut is not None:
         damage = Damage(line, "bad_syntax", f"cut off: {cut}", beginning(buffer))
-        yield Block(_columns(b"", header, fields), np.empty(0, np.int64), [damage], str)
+        yield Block(_columns(b"", header, fields, dialect), np.empty(0, np.int64), [damage], str)
 
 
-def _split(buffer: bytes, width: int, final: bool) -> Repaired:
+def _split(buffer: bytes, width: int, final: bool, delimiter: bytes) -> Repaired:
     """Return the records of ``buffer``, which starts with one: the fast way, or the careful one."""
     if not buffer:
         return Repaired(b"", _NONE, _NONE, (), 0)
@@ -101,23 +110,24 @@ def _split(buffer: bytes, width: int, final: bool) -> Repaired:
     consumed = int(ends[-1]) + 1 if len(ends) else 0
     quotes = quotes[: np.searchsorted(quotes, consumed)]
     too_long = len(buffer) - consumed > CHUNK
-    if too_long or (final and consumed < len(buffer)) or not (_quotes_fit(array, quotes) and _utf8(buffer, consumed)):
-        return repair(buffer, width, final, too_long)
+    fits = _quotes_fit(array, quotes, delimiter[0]) and _utf8(buffer, consumed)
+    if too_long or (final and consumed < len(buffer)) or not fits:
+        return repair(buffer, width, final, too_long, delimiter)
     starts = np.concatenate(([0], ends + 1))[:-1]
     length, returns = ends - starts, array[starts] == _RETURN
     if ((length > 1) & returns).any():  # pyarrow would skip the return that a first field begins with
-        return repair(buffer, width, final, too_long)
+        return repair(buffer, width, final, too_long, delimiter)
     full = ~((length == 0) | ((length == 1) & returns))
     return Repaired(buffer[:consumed], starts[full], ends[full], (), consumed, sure=False)
 
 
-def _quotes_fit(array: npt.NDArray[np.uint8], quotes: Spans) -> bool:
+def _quotes_fit(array: npt.NDArray[np.uint8], quotes: Spans, delimiter: int) -> bool:
     """Say whether each quote opens a field, closes one, or stands doubled in one."""
     opening, closing = quotes[0::2], quotes[1::2]
     before = array[np.maximum(opening - 1, 0)]
     behind = array[closing + 1]
-    opens = (before == _COMMA) | (before == _NEWLINE) | (before == _QUOTE) | (opening == 0)
-    closes = (behind == _COMMA) | (behind == _NEWLINE) | (behind == _QUOTE) | (behind == _RETURN)
+    opens = (before == delimiter) | (before == _NEWLINE) | (before == _QUOTE) | (opening == 0)
+    closes = (behind == delimiter) | (behind == _NEWLINE) | (behind == _QUOTE) | (behind == _RETURN)
     return bool(opens.all() and closes.all())
 
 
@@ -131,18 +141,18 @@ def _utf8(buffer: bytes, end: int) -> bool:
 
 
 def _block(
-    buffer: bytes, found: Repaired, line: int, header: tuple[str, ...], fields: dict[str, int]
+    buffer: bytes, found: Repaired, line: int, header: tuple[str, ...], fields: dict[str, int], dialect: Dialect
 ) -> Iterator[Block]:
     """Yield the block of the records ``found``; a row with another number of fields sends it back for repair."""
     columns = None
     try:
-        columns = _columns(found.text, header, fields)
+        columns = _columns(found.text, header, fields, dialect)
     except pa.ArrowInvalid:
         if found.sure:
             raise
     if not found.sure and (columns is None or any(len(c) != len(found.starts) for c in columns.values())):
-        found = repair(buffer[: found.consumed], len(header), True, True)
-        columns = _columns(found.text, header, fields)
+        found = repair(buffer[: found.consumed], len(header), True, True, dialect.delimiter)
+        columns = _columns(found.text, header, fields, dialect)
     assert columns is not None
     newlines = np.flatnonzero(np.frombuffer(buffer, np.uint8, found.consumed) == _NEWLINE)
     lines = np.searchsorted(newlines, found.starts) + line
@@ -155,7 +165,9 @@ def _block(
         yield Block(columns, lines, damages, lambda row: beginning(buffer[starts[row] : ends[row]]))
 
 
-def _columns(text: bytes, header: tuple[str, ...], fields: dict[str, int]) -> dict[str, pa.StringArray]:
+def _columns(
+    text: bytes, header: tuple[str, ...], fields: dict[str, int], dialect: Dialect
+) -> dict[str, pa.StringArray]:
     """Return the wanted fields of whole records; raises ArrowInvalid where a row has another number of fields."""
     if not text:
         return {name: pa.array([], pa.string()) for name in fields}
@@ -166,7 +178,7 @@ def _columns(text: bytes, header: tuple[str, ...], fields: dict[str, int]) -> di
         read_options=arrow_csv.ReadOptions(
             column_names=[str(place) for place in range(len(header))], block_size=len(text) + 1
         ),
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        parse_options=arrow_csv.ParseOptions(delimiter=dialect.delimiter.decode("latin-1"), newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             check_utf8=False,  # the whole piece has been checked
             column_types=dict.fromkeys(places.values(), pa.string()),
@@ -174,4 +186,4 @@ def _columns(text: bytes, header: tuple[str, ...], fields: dict[str, int]) -> di
             strings_can_be_null=False,
         ),
     )
-    return {name: table[place].combine_chunks() for name, place in places.items()}
+    return {name: dialect.restored(table[place].combine_chunks()) for name, place in places.items()}

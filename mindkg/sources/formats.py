@@ -177,8 +177,8 @@ def choose(header: Sequence[str], name: str | None, file: str) -> Format:
     best = max(ALL if name is None else [BY_NAME[name]], key=lambda f: f.fit(header))
     if best.fit(header):
         return best
-    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
-        raise InputError("the columns are not separated by commas", record=file, hint="Save it as CSV with commas")
+    if amazon := amazon_kind(header):
+        raise InputError(f"this is a file of Amazon {amazon}", record=file, hint=INGEST[amazon])
     found = ", ".join(header[:20]) + (", …" if len(header) > 20 else "")
     if name is None:
         nearest, lacking, required = min(_lacks(header), key=lambda lack: (len(lack[1]) / lack[2], len(lack[1])))
@@ -188,6 +188,27 @@ def choose(header: Sequence[str], name: str | None, file: str) -> Format:
         raise InputError(f"no known format has the columns {_cut(found)}", record=file, hint=_cut(hint))
     expected = _expected(BY_NAME[name])
     raise InputError(f"this is not the format {name}", record=file, hint=f"Expected {expected}; found {found}")
+
+
+INGEST: Final = {
+    "metadata": "Read it with: mindkg ingest FILE -o KB, then: mindkg distill KB",
+    "reviews": "Read it with: mindkg ingest METADATA --reviews FILE -o KB",
+}
+"""What to do with each kind of Amazon Review file."""
+
+
+def amazon_kind(header: Sequence[str]) -> str | None:
+    """Return whether columns are those of Amazon's metadata or reviews, None where of neither.
+
+    >>> amazon_kind(["asin", "title"]), amazon_kind(["reviewerID", "asin", "overall"]), amazon_kind(["title"])
+    ('metadata', 'reviews', None)
+    """
+    names = {name.lower() for name in header}
+    if not names & {"asin", "parent_asin", "productid"}:
+        return None
+    if names & {"reviewerid", "user_id", "userid"}:
+        return "reviews"
+    return "metadata" if len(names) > 1 else None
 
 
 def _lacks(header: Sequence[str]) -> Iterator[tuple[str, list[str], int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,10 +14,13 @@ import pyarrow as pa
 
 from mindkg.errors import InputError
 from mindkg.sources.blocks import Block, Damage, Rows, beginning, joined
-from mindkg.sources.files import CutOffError, chunks
+from mindkg.sources.encodings import UTF_8, Text
+from mindkg.sources.files import CutOffError
+from mindkg.sources.formats import INGEST
 
-_BOM = b"\xef\xbb\xbf"
 _SAMPLE = 100
+_LITERAL = re.compile(rb"\s*\{\s*u?'")
+"""How the metadata of 2014 begins, which is no JSON but Python."""
 
 
 def open_jsonl(path: Path) -> Rows:
@@ -25,25 +29,31 @@ def open_jsonl(path: Path) -> Rows:
     Raises InputError where none of its first lines is an object.
     """
     keys: dict[str, None] = {}
-    for line in islice((line for lines, _ in _pieces(path) for line in lines), _SAMPLE):
+    text = Text(path)
+    for line in islice((line for lines, _ in _pieces(text) for line in lines), _SAMPLE):
         value = _parse(line)
         if isinstance(value, dict):
             keys.update(dict.fromkeys(value))
     if not keys:
+        if _LITERAL.match(next(text.chunks(), b"")):
+            raise InputError("this is a file of Amazon metadata", record=str(path), hint=INGEST["metadata"])
         raise InputError(
             "none of the first lines is a JSON object", record=str(path), hint="JSON Lines has one object on each line"
         )
-    return Rows(tuple(keys), lambda wanted: _blocks(path, wanted), complete=False)
+    return Rows(
+        tuple(keys),
+        lambda wanted: _blocks(text, wanted),
+        complete=False,
+        read_as=lambda: "" if text.encoding == UTF_8 else text.encoding,
+    )
 
 
-def _pieces(path: Path) -> Iterator[tuple[list[bytes], str | None]]:
+def _pieces(text: Text) -> Iterator[tuple[list[bytes], str | None]]:
     """Yield the whole lines of each piece of the file; of a file that is cut off, its rest and how, at the end."""
-    rest, first = b"", True
+    rest = b""
     try:
-        for piece in chunks(path):
+        for piece in text.chunks():
             lines = (rest + piece).split(b"\n")
-            if first:
-                lines[0], first = lines[0].removeprefix(_BOM), False
             rest = lines.pop()
             yield lines, None
     except CutOffError as error:
@@ -63,9 +73,9 @@ def _parse(line: bytes) -> Any:
         return "bad_syntax", f"not JSON: {error}"
 
 
-def _blocks(path: Path, wanted: Sequence[str]) -> Iterator[Block]:
+def _blocks(text: Text, wanted: Sequence[str]) -> Iterator[Block]:
     line = 1
-    for lines, cut in _pieces(path):
+    for lines, cut in _pieces(text):
         if cut is not None:
             damages = [Damage(line, "bad_syntax", f"cut off: {cut}", beginning(lines[0]))]
             yield Block({name: pa.array([], pa.string()) for name in wanted}, np.empty(0, np.int64), damages, str)

@@ -15,6 +15,7 @@ from mindkg.schema import TABLES
 from mindkg.sources import Sourced, tables
 from mindkg.sources.blocks import Block, Rows
 from mindkg.sources.csv_rows import open_csv
+from mindkg.sources.encodings import Text
 from mindkg.sources.files import CutOffError, chunks, names
 from mindkg.sources.formats import Format, Layout, choose, layout
 from mindkg.sources.json_rows import open_jsonl
@@ -28,14 +29,14 @@ col = daft.col
 def open_rows(path: Path) -> Rows:
     """Open a file as Parquet, JSON Lines or CSV, by its first bytes."""
     try:
-        head = next(chunks(path, 1 << 16), b"")
+        if next(chunks(path, 1 << 16), b"").startswith(b"PAR1"):
+            return open_parquet(path)
+        head = next(Text(path).chunks(), b"")[: 1 << 16]
     except CutOffError:
         head = b""
-    if head.startswith(b"PAR1"):
-        return open_parquet(path)
     refuse(head, path)
     named = {suffix.lower() for suffix in path.suffixes} & {".jsonl", ".ndjson", ".json"}
-    if named or head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
+    if named or head.lstrip().startswith((b"{", b"[")):
         return open_jsonl(path)
     return open_csv(path)
 
@@ -46,9 +47,7 @@ def refuse(head: bytes, path: Path) -> None:
         raise InputError(
             "this is a zip archive or an Excel file", record=str(path), hint="Unpack it, or save it as CSV"
         )
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError("this text is UTF-16", record=str(path), hint="Save it as UTF-8")
-    if _begins_array(head.removeprefix(b"\xef\xbb\xbf").lstrip()):
+    if _begins_array(head.lstrip()):
         hint = "JSON Lines has one object on each line; jq -c '.[]' makes them of an array"
         raise InputError("this is a JSON array", record=str(path), hint=hint)
 
@@ -90,7 +89,8 @@ def read_files(
                 if progress is not None:
                     progress(len(block) + len(block.damages))
         formats = {str(path): plan.format.name for _, path, _, plan in opened}
-        return _sourced(reading, staging, formats)
+        read_as = {str(path): words for _, path, rows, _ in opened if (words := rows.read_as())}
+        return _sourced(reading, staging, formats, read_as)
 
 
 def _layout(found: Format, rows: Rows, field: str | None, path: Path) -> Layout:
@@ -130,7 +130,7 @@ def _known(staging: Staging) -> Known:
     )
 
 
-def _sourced(reading: Reading, staging: Staging, formats: dict[str, str]) -> Sourced:
+def _sourced(reading: Reading, staging: Staging, formats: dict[str, str], read_as: dict[str, str]) -> Sourced:
     if reading.rows_read != reading.rows_kept + reading.rows_rejected:
         raise ConservationError(
             f"sources: {reading.rows_read} rows read, {reading.rows_kept} kept, {reading.rows_rejected} rejected"
@@ -154,5 +154,6 @@ def _sourced(reading: Reading, staging: Staging, formats: dict[str, str]) -> Sou
         rows_rejected=reading.rows_rejected,
         title_conflicts=title_conflicts,
         formats=formats,
+        read_as=read_as,
         feature_conflicts=feature_conflicts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from importlib.metadata import version
 
 import numpy as np
@@ -20,7 +21,10 @@ from mindkg.sources.text import category_path, clean_column, clean_lines_column
 from mindkg.vocabulary import is_unspecified, relation_name
 
 _NUMBER = r"^[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?[ \t]*$"
-_COUNT = r"^[ \t]*\+?0*[1-9]\d{0,17}(\.0*)?[ \t]*$"
+_COUNT = r"^[ \t]*\+?0*[1-9]\d{0,11}(\.0*)?[ \t]*$"
+"""Up to 10¹²: sums of more would not fit into 64 bits."""
+_FRAGMENT = r"""["\n]|[,.;] |\S\s+\S+\s+\S|^.{200}"""
+"""A quote, or some words of a sentence: what an id does not have, but a piece of a broken row does."""
 _FEATURES, _INTENTIONS, _FILTER = "features", "intentions", "filter"
 
 Mask = npt.NDArray[np.bool_]
@@ -145,6 +149,7 @@ class _Rows:
         needed = ["cobuy"] if refers else ["product_a"] if kind == "products" else ["product_a", "product_b"]
         for name in [*needed, "relation"] if self.layout.format.labelled else needed:
             self.refuse(pc.equal(self.clean(name), ""), "missing_field", f"{self.layout.fields[name]} is empty")
+        self._check_ids([name for name in ("product_a", "product_b", "cobuy") if name in self.raw])
         if not refers and kind != "products":
             same = pc.equal(self.clean("product_a"), self.clean("product_b"))
             self.refuse(same, "self_pair", "the product is paired with itself")
@@ -161,6 +166,15 @@ class _Rows:
             for name in needed:
                 unknown = pc.invert(pc.is_in(self.clean(name), value_set=known.products))
                 self.refuse(unknown, "unknown_product", f"no source tells of the product in {self.layout.fields[name]}")
+
+    def _check_ids(self, names: list[str]) -> None:
+        """Refuse rows that are a header again, or made of fragments: what stands for an id there is none."""
+        again = [pc.equal(self.clean(name), self.layout.fields[name]) for name in names]
+        if again:
+            self.refuse(reduce(pc.and_, again), "bad_syntax", "the header stands here again")
+        for name in names:
+            fragment = pc.match_substring_regex(self.raw[name], _FRAGMENT)
+            self.refuse(fragment, "bad_syntax", f"{self.layout.fields[name]} is not an id")
 
     def _number(self, name: str) -> None:
         values = self.raw[name]

@@ -11,7 +11,7 @@ from mindkg.sources.amazon.settings import LISTS, MAX_BASKET, WINDOW, Settings
 
 __all__ = ["LISTS", "MAX_BASKET", "VERSION", "WINDOW", "read_amazon"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised when the same files would give other tables than before."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +19,53 @@ _BY = re.compile(r"^\s*by\s*\n\s*")
 _SIZE = re.compile(r"^(https?://[^/]*amazon\.com/images/I/[^/]*?)\._[^/]*_(\.\w+)$")
 _NO_PICTURE = "/no-img"
 
+LONGEST_LITERAL: Final = 1 << 20
+"""Characters of the longest Python literal that is read: its syntax tree takes a hundred times its size."""
+
 Row = Mapping[str, Any]
+
+
+_PACKED: Final = (
+    *("related", "category", "categories", "description", "image", "images", "imageURL", "imageURLHighRes", "details"),
+    *("also_buy", "also_bought", "bought_together"),
+)
+"""The keys whose values are lists or objects, which tables hold as text."""
+_STRING = r"""(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")"""
+_BESIDE = re.compile(rf"({_STRING})(?=\s+['\"])", re.DOTALL)
+_ARRAY = re.compile(rf"({_STRING})|\barray\(|(?:,\s*dtype=[^()]*)?\)", re.DOTALL)
+
+
+def unpacked(row: Row) -> Row:
+    """Return ``row`` with the lists and objects that were written as text: JSON, Python's literals or numpy's arrays.
+
+    >>> unpacked({"title": "['A']", "category": "['Toys', 'Games']", "also_buy": "['B0' 'B1']"})
+    {'title': "['A']", 'category': ['Toys', 'Games'], 'also_buy': ['B0', 'B1']}
+    """
+    packed = {name: found for name in _PACKED if (found := _unpacked(row.get(name))) is not None}
+    return {**row, **packed} if packed else row
+
+
+def _unpacked(value: object) -> list[Any] | dict[str, Any] | None:
+    """Return the list or object that a text writes, None where it writes none."""
+    if not isinstance(value, str) or len(value) > LONGEST_LITERAL:
+        return None
+    text = value.strip()
+    if not text.startswith(("[", "{", "array(")) or text[-1] not in "])}":
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(text)
+        return found if isinstance(found, list | dict) else None
+    # numpy writes its strings side by side, which Python would take for one
+    plain = _ARRAY.sub(lambda match: match[1] or "", text) if "array(" in text else text
+    text = _BESIDE.sub(r"\1,", plain)
+    with (
+        contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # of unknown escapes in strings
+        found = ast.literal_eval(text)
+        return found if isinstance(found, list | dict) else None
+    return None
 
 
 def year(row: Row, literal: bool) -> str:

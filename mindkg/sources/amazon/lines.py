@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mindkg.errors import InputError
+from mindkg.sources.amazon.fields import LONGEST_LITERAL
 from mindkg.sources.blocks import Damage, beginning
+from mindkg.sources.encodings import Text
 from mindkg.sources.files import CutOffError, chunks
 from mindkg.sources.reader import refuse
 
 LONGEST: Final = 1 << 22
 """Bytes of the longest line that is read; the longest real ones have some 100,000."""
-LONGEST_LITERAL: Final = 1 << 20
-"""The same of a Python literal, whose syntax tree takes a hundred times its size."""
 
 _BOM = b"\xef\xbb\xbf"
 _SAMPLE = 100
@@ -44,7 +44,7 @@ def pieces(path: Path) -> Iterator[Piece]:
     """
     line, rest, too_long = 1, b"", b""
     try:
-        for chunk in chunks(path):
+        for chunk in Text(path).chunks():
             buffer = rest + chunk
             end = buffer.find(b"\n") + 1 if too_long else 0
             if too_long and not end:

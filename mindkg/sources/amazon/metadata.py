@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 
 from mindkg.engine import daft, from_arrow, pool, spread
 from mindkg.sources.amazon import fields
-from mindkg.sources.amazon.lines import Piece, parse_line, pieces
+from mindkg.sources.amazon.csv_tables import metadata_lines
+from mindkg.sources.amazon.lines import parse_line, pieces
 from mindkg.sources.amazon.markup import plain_column
 from mindkg.sources.amazon.staged import LINE_BITS, Reading, identifiers
-from mindkg.sources.blocks import LIST_SEPARATOR, Damage, beginning
+from mindkg.sources.blocks import LIST_SEPARATOR, Damage, Rows, beginning
 from mindkg.sources.text import category_path, clean_column
 
 BATCH: Final = 1_000
@@ -51,15 +52,16 @@ Places = npt.NDArray[np.int64]
 
 
 def read_metadata(
-    reading: Reading, files: Sequence[Path], lists: Sequence[str], progress: Callable[[int], None]
+    reading: Reading, opened: Mapping[Path, Rows | None], lists: Sequence[str], progress: Callable[[int], None]
 ) -> tuple[Places, list[set[str]]]:
-    """Stage the products of ``files``, the entries of their ``lists`` and the rejects.
+    """Stage the products of the files ``opened`` (tables, or None), the entries of their ``lists`` and the rejects.
 
     Returns the places of exact double rows, which are rejected too, sorted; and the layouts found in each file.
     """
     digests, places = [np.empty(0, "V16")], [np.empty(0, np.int64)]
-    layouts: list[set[str]] = [set() for _ in files]
-    for slab in _slabs(reading, files):
+    layouts: list[set[str]] = [set() for _ in opened]
+    files = list(opened)
+    for slab in _slabs(reading, opened):
         many = len(slab) > SMALL
         parsed = _parser(lists, many)(daft.col("line")).alias("parsed")
         for batch in spread(from_arrow(slab), many).select("place", parsed).to_arrow_iter():
@@ -69,17 +71,16 @@ def read_metadata(
             for number, name in set(zip((places[-1] >> LINE_BITS).tolist(), good["source"].to_pylist(), strict=True)):
                 layouts[number].add(name)
             progress(len(batch))
-    return _reject_doubles(reading, np.concatenate(digests), np.concatenate(places), files), layouts
+    return _reject_doubles(reading, np.concatenate(digests), np.concatenate(places), opened), layouts
 
 
-def _slabs(reading: Reading, files: Sequence[Path]) -> Iterator[pa.Table]:
+def _slabs(reading: Reading, files: Mapping[Path, Rows | None]) -> Iterator[pa.Table]:
     """Yield the lines of ``files`` that are not blank with their places, in tables of about ``SLAB`` bytes."""
     waiting: list[pa.Table] = []
-    for number, path in enumerate(files):
-        for piece in pieces(path):
-            reading.reject(path, piece.damages)
-            lines = [(place, line) for place, line in _placed(piece, number) if line and not line.isspace()]
-            reading.rows_read += len(piece.damages) + len(lines)
+    for number, (path, table) in enumerate(files.items()):
+        for lines, damages in _placed(path, table, number):
+            reading.reject(path, damages)
+            reading.rows_read += len(damages) + len(lines)
             if lines:
                 columns = zip(*lines, strict=True)
                 waiting.append(pa.table([pa.array(values) for values in columns], ["place", "line"]))
@@ -90,9 +91,16 @@ def _slabs(reading: Reading, files: Sequence[Path]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _placed(piece: Piece, number: int) -> Iterator[tuple[int, bytes]]:
-    """Return the lines of a piece of the file ``number``, each with its place."""
-    return zip(count((number << LINE_BITS) + piece.first), piece.data.split(b"\n"))
+def _placed(path: Path, table: Rows | None, number: int) -> Iterator[tuple[list[tuple[int, bytes]], list[Damage]]]:
+    """Yield the lines of the file ``number`` that are not blank, each with its place, and the damages among them."""
+    first = number << LINE_BITS
+    if table is not None:
+        for lines, damages in metadata_lines(table):
+            yield [(first + line, row) for line, row in lines], damages
+        return
+    for piece in pieces(path):
+        placed = zip(count(first + piece.first), piece.data.split(b"\n"))
+        yield [(place, line) for place, line in placed if line and not line.isspace()], piece.damages
 
 
 def _parser(lists: Sequence[str], many: bool) -> Any:
@@ -135,6 +143,7 @@ def _row(line: bytes, lists: Sequence[str]) -> dict[str, Any]:
     value = parse_line(line)
     if isinstance(value, tuple):
         return {"reason": value[0], "detail": value[1]}
+    value = dict(fields.unpacked(value))
     entries = list(fields.listed(value, lists))
     row: dict[str, Any] = {
         "product_id": fields.product_id(value),
@@ -211,7 +220,9 @@ def _line(place: int) -> int:
     return place & ((1 << LINE_BITS) - 1)
 
 
-def _reject_doubles(reading: Reading, digests: npt.NDArray[np.void], places: Places, files: Sequence[Path]) -> Places:
+def _reject_doubles(
+    reading: Reading, digests: npt.NDArray[np.void], places: Places, files: Mapping[Path, Rows | None]
+) -> Places:
     """Reject each row whose bytes stand in an earlier one, by file and line; return their places, sorted."""
     halves = digests.view(np.uint64).reshape(-1, 2)
     order = np.lexsort((places, halves[:, 1], halves[:, 0]))
@@ -219,8 +230,9 @@ def _reject_doubles(reading: Reading, digests: npt.NDArray[np.void], places: Pla
     doubles = np.sort(places[order][1:][same])
     wanted = set(doubles.tolist())
     for number in np.unique(doubles >> LINE_BITS).tolist():
-        for piece in pieces(files[number]):
-            lines = [(place, line) for place, line in _placed(piece, number) if place in wanted]
-            why = ("duplicate", "an earlier row is the same")
-            reading.reject(files[number], [Damage(_line(place), *why, beginning(line)) for place, line in lines])
+        path, table = list(files.items())[number]
+        why = ("duplicate", "an earlier row is the same")
+        for lines, _ in _placed(path, table, number):
+            doubled = [(place, line) for place, line in lines if place in wanted]
+            reading.reject(path, [Damage(_line(place), *why, beginning(line)) for place, line in doubled])
     return doubles

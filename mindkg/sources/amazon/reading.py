@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from mindkg.engine import daft, from_arrow
 from mindkg.schema import TABLES, empty
 from mindkg.sources import Sourced, tables
 from mindkg.sources.amazon.cobuys import Universe, count_cobuys, is_entry
+from mindkg.sources.amazon.csv_tables import Reviews, open_metadata, open_reviews
 from mindkg.sources.amazon.lines import check_kind
 from mindkg.sources.amazon.metadata import read_metadata
 from mindkg.sources.amazon.ratings import columns_of
@@ -22,6 +23,7 @@ from mindkg.sources.amazon.reviews import read_reviews
 from mindkg.sources.amazon.sampling import wanted_products
 from mindkg.sources.amazon.settings import Settings
 from mindkg.sources.amazon.staged import SCHEMAS, Reading
+from mindkg.sources.blocks import Rows
 from mindkg.sources.files import names
 from mindkg.sources.staging import Staging
 
@@ -40,15 +42,17 @@ def read_files(
     progress: Callable[[int], None],
 ) -> Sourced:
     """Read files as :func:`mindkg.sources.amazon.read_amazon` says."""
+    tables_of = {path: open_metadata(path) for path in metadata}
+    ratings = {path: open_reviews(path) or columns_of(path) for path in reviews}
     for path in metadata:
-        check_kind(path, "metadata")
-    ratings = {path: columns_of(path) for path in reviews}
-    for path, columns in ratings.items():
-        if columns is None:
+        if tables_of[path] is None:
+            check_kind(path, "metadata")
+    for path in reviews:
+        if ratings[path] is None:
             check_kind(path, "reviews")
     with Staging(folder, SCHEMAS) as staging:
         reading = Reading(staging, names([*metadata, *reviews]))
-        double, layouts = read_metadata(reading, metadata, settings.lists, progress)
+        double, layouts = read_metadata(reading, tables_of, settings.lists, progress)
         read_reviews(reading, ratings, progress)
         products, conflicts = _products(reading, double)
         universe = _universe(reading, products, settings)
@@ -67,7 +71,13 @@ def read_files(
             title_conflicts=conflicts,
             formats=formats | {str(path): REVIEWS for path in reviews},
             notes=dict(reading.notes),
+            read_as=_read_as(tables_of | {path: one.rows for path, one in ratings.items() if isinstance(one, Reviews)}),
         )
+
+
+def _read_as(opened: Mapping[Path, Rows | None]) -> dict[str, str]:
+    """Return which encoding and dialect each of the tables ``opened`` was found to be in."""
+    return {str(path): ", ".join(filter(None, ["CSV", rows.read_as()])) for path, rows in opened.items() if rows}
 
 
 def _products(reading: Reading, double: npt.NDArray[np.int64]) -> tuple[daft.DataFrame, int]:

@@ -23,11 +23,13 @@ from pyarrow import csv as arrow_csv
 from pyarrow import json as arrow_json
 
 from mindkg.engine import daft
+from mindkg.sources.amazon.csv_tables import Reviews as Table
+from mindkg.sources.amazon.csv_tables import fragments
 from mindkg.sources.amazon.fields import identifier
 from mindkg.sources.amazon.lines import LONGEST, Piece, parse_line, pieces
 from mindkg.sources.amazon.ratings import Columns
 from mindkg.sources.amazon.staged import Reading, identifiers
-from mindkg.sources.blocks import Damage
+from mindkg.sources.blocks import Block, Damage
 
 _SECONDS: Final = 100_000_000_000
 """Times from here on are milliseconds: as seconds they lie behind the year 5000, as milliseconds before 1974."""
@@ -66,20 +68,27 @@ class _Reviews:
     damages: Sequence[Damage]
 
 
-def read_reviews(reading: Reading, files: Mapping[Path, Columns | None], progress: Callable[[int], None]) -> None:
+def read_reviews(
+    reading: Reading, files: Mapping[Path, Table | Columns | None], progress: Callable[[int], None]
+) -> None:
     """Stage person, product and day of each review of ``files``, and the rejects, without what is written there.
 
-    A file of ratings alone comes with its columns.
+    A table comes opened, a file of ratings alone with its columns.
     """
-    for path, columns in files.items():
-        parsed = _parsed if columns is None else partial(_rated, columns)
-        for found in _ahead(map(parsed, pieces(path))):
+    for path, kind in files.items():
+        for found in _ahead(_found(path, kind)):
             rows = len(found.lines) + len(found.damages)
             reading.rows_read += rows
             reading.reject(path, [replace(damage, text="") for damage in found.damages])
             if len(found.lines):
                 _stage(reading, found, path)
             progress(rows)
+
+
+def _found(path: Path, kind: Table | Columns | None) -> Iterator[_Reviews]:
+    if isinstance(kind, Table):
+        return map(partial(_of_table, kind), kind.rows.blocks([kind.person, kind.product, kind.time]))
+    return map(_parsed if kind is None else partial(_rated, kind), pieces(path))
 
 
 def _ahead(found: Iterator[_Reviews]) -> Iterator[_Reviews]:
@@ -179,6 +188,18 @@ def _careful(piece: Piece) -> _Reviews:
     return _each(piece, _said)
 
 
+def _of_table(table: Table, block: Block) -> _Reviews:
+    """Return the reviews of a block of a table, and its damages; a row whose ids are no ids is made of fragments."""
+    bad = np.array(fragments(block, [table.person, table.product]), bool)
+    damages = [*block.damages]
+    damages += [Damage(line, "bad_syntax", "the person or the product is not an id", "") for line in block.lines[bad]]
+    good = pa.array(~bad)
+    person, product, time = (block.columns[name].filter(good) for name in (table.person, table.product, table.time))
+    encoded = time.dictionary_encode()
+    times = pa.array([_time(value.strip()) for value in encoded.dictionary.to_pylist()], pa.int64())
+    return _Reviews(person, product, times.take(encoded.indices), block.lines[~bad], damages)
+
+
 def _rated(columns: Columns, piece: Piece) -> _Reviews:
     """Return the ratings of a piece, and its damages by line."""
     fast = _rated_fast(columns, piece)
@@ -187,8 +208,7 @@ def _rated(columns: Columns, piece: Piece) -> _Reviews:
 
 def _rated_fast(columns: Columns, piece: Piece) -> _Reviews | None:
     """Return the ratings of a piece all of whose lines are whole and without quotes, else None."""
-    header = piece.data.find(b"\n") + 1 if columns.named and piece.first == 1 else 0
-    data, first = piece.data[header:], piece.first + bool(header)
+    data = piece.data
     if b'"' in data or piece.damages or not _utf8(data):
         return None
     person, product, time = (str(place) for place in (columns.person, columns.product, columns.time))
@@ -205,7 +225,7 @@ def _rated_fast(columns: Columns, piece: Piece) -> _Reviews | None:
     if len(table) != data.count(b"\n"):
         return None
     found = {name: _column(table, name) for name in types}
-    lines = np.arange(len(table), dtype=np.int64) + first
+    lines = np.arange(len(table), dtype=np.int64) + piece.first
     return _Reviews(found[person], found[product], found[time], lines, ())
 
 
@@ -216,7 +236,7 @@ def _rated_careful(columns: Columns, piece: Piece) -> _Reviews:
         told = columns.said(line)
         return told if len(told) == 2 else (*told[:2], _time(told[2]))
 
-    return _each(piece, said, header=int(columns.named))
+    return _each(piece, said)
 
 
 def _said(line: bytes) -> _Said | tuple[str, str]:
@@ -231,12 +251,12 @@ def _said(line: bytes) -> _Said | tuple[str, str]:
     return (person, product, time) if _is_unicode(person + product) else ("bad_encoding", "half of a surrogate pair")
 
 
-def _each(piece: Piece, said: Callable[[bytes], _Said | tuple[str, str]], header: int = 0) -> _Reviews:
-    """Return what each line of a piece behind the ``header`` says, and its damages by line."""
+def _each(piece: Piece, said: Callable[[bytes], _Said | tuple[str, str]]) -> _Reviews:
+    """Return what each line of a piece says, and its damages by line."""
     rows: list[tuple[str, str, int | None, int]] = []
     damages = list(piece.damages)
     for number, line in enumerate(piece.data.split(b"\n"), piece.first):
-        if not line or line.isspace() or number <= header:
+        if not line or line.isspace():
             continue
         value = said(line)
         if len(value) == 2:
