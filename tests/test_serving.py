@@ -21,11 +21,13 @@ import pytest
 from browser import visiting
 from graph_maker import make_graph
 from hostile_texts import ATTACKS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mindkg.errors import QueryError
 from mindkg.serving import Limits, serving
 from mindkg.stores import load_store, open_remote, open_store
-from mindkg.stores.oxigraph import GRAPH, HELD
+from mindkg.stores.oxigraph import GRAPH, HELD, check_query
 
 pytest_plugins = ["browser"]
 pytestmark = pytest.mark.xdist_group("browser")
@@ -175,6 +177,7 @@ CLAUSES = [
     "SELECT * { service#x\n silent # y\r<URL>#z\n{ ?s ?p ?o } }",
     "SELECT * { VALUES ?u { <URL> } SERVICE ?u { ?s ?p ?o } }",
     "SELECT * { VALUES ?u { <URL> } SERVICE $u{ ?s ?p ?o } }",
+    "SELECT * { VALUES ?u\u0301 { <URL> } SERVICE SILENT ?u\u0301 { ?s ?p ?o } }",
     "PREFIX e: <URL> SELECT * { SERVICE e: { ?s ?p ?o } }",
     "PREFIX e: <URL> SELECT * { ?s e: e:.SERVICE e:{ ?s ?p ?o } }",
     "PREFIX ü: <URL> SELECT * { SERVICE ü:{ ?s ?p ?o } }",
@@ -211,6 +214,24 @@ def test_service_is_refused_wherever_it_stands(place: Path, address: str, clause
         store.close()
         with pytest.raises(BlockingIOError):
             other.accept()
+
+
+space = st.lists(st.sampled_from([" ", "\t", "\n", "\r", "# c {\n", "#\r", "#'\n"]), max_size=4).map("".join)
+term = st.sampled_from(
+    ["<urn:x>", "<http://x/\\u0061#>", "?u", "$u\u0301", "e:", "e:x", ":x", ":", "e-1.x:y\\-z", "ü:ß", "<>"]
+)
+before = st.sampled_from(
+    ["", "1", "'a\\u005C' ", '"""\\u0022""" ', "<x#'> ", "?x<1 ", "# '\n", "e:. ", "_:b.", "}", "{", "true"]
+)
+
+
+@given(before, st.sampled_from(["SERVICE", "service", "SeRvIcE"]), space, st.booleans(), space, term, space)
+def test_no_space_comment_or_name_hides_a_service(
+    before: str, keyword: str, a: str, silent: bool, b: str, name: str, c: str
+) -> None:
+    word = f"{b}silent{a}" if silent else ""
+    with pytest.raises(QueryError, match="SERVICE is refused"):
+        check_query(f"PREFIX e: <urn:e> SELECT * {{ {before}{keyword}{a}{word}{name}{c}{{ ?s ?p ?o }} }}")
 
 
 def test_a_name_with_service_in_it_is_no_service(address: str) -> None:

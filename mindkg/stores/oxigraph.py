@@ -34,7 +34,8 @@ _FLOATS: Final = {_XSD + name for name in ("double", "float", "decimal")}
 
 _SPACE: Final = r"(?:\s|#[^\n\r]*[\n\r])*"
 _SERVICE: Final = re.compile(
-    rf"service{_SPACE}(?:silent{_SPACE})?(?:<[^<>]*>|[?$]\w+|[^\s{{}}<>\"]*:[^\s{{}}<>\"]*){_SPACE}\{{", re.IGNORECASE
+    rf"service{_SPACE}(?:silent{_SPACE})?(?:<[^<>]*>|[?$][^\s{{]+|[^\s{{}}<>\"]*:[^\s{{}}<>\"]*){_SPACE}\{{",
+    re.IGNORECASE,
 )
 """SERVICE, SILENT, an IRI or variable and a brace: no part of a clause can be escaped or left out."""
 
