@@ -24,10 +24,11 @@ from hostile_texts import ATTACKS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindkg.errors import QueryError
+from mindkg.errors import QueryError, StoreError
 from mindkg.serving import Limits, serving
 from mindkg.stores import load_store, open_remote, open_store
 from mindkg.stores.oxigraph import GRAPH, HELD, check_query
+from mindkg.stores.sparql import load_sparql
 
 pytest_plugins = ["browser"]
 pytestmark = pytest.mark.xdist_group("browser")
@@ -169,6 +170,20 @@ def test_a_query_that_ends_its_process_is_refused_and_the_next_is_answered(addre
     assert ask(address, deep).status_code == 400
     for _ in range(20):
         assert ask(address, "ASK {}").json()["boolean"] is True
+
+
+def test_a_query_that_needs_too_much_memory_is_refused(serve: Callable[..., str]) -> None:
+    address = serve(memory=1 << 29, timeout=600, workers=1)
+    many = "SELECT (COUNT(*) AS ?n) { SELECT DISTINCT * { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i } }"
+    answer = ask(address, many)
+    assert answer.status_code == 400 and "too much memory" in answer.text
+    assert ask(address, "ASK {}").status_code == 200
+
+
+def test_a_load_into_it_is_refused_in_one_line(address: str, place: Path) -> None:
+    with pytest.raises(StoreError, match="read-only") as error:
+        load_sparql(place.parent / "graph", address)
+    assert "\n" not in str(error.value)
 
 
 CLAUSES = [

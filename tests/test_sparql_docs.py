@@ -164,5 +164,5 @@ def test_an_engine_is_asked_in_its_language(workplace: Path, verb: str, engine: 
     command = [str(BIN / "mindkg"), verb, "kb", "MATCH (n) RETURN n", "--engine", engine]
     done = subprocess.run(command, cwd=workplace, env=ENVIRONMENT, capture_output=True, text=True)
     other = {"sparql": "cypher", "cypher": "sparql"}[verb]
-    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert done.stderr.strip() == f"mindkg: {engine} does not speak {verb}. Ask it with: mindkg {other}"
