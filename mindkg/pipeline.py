@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mindkg.errors import InputError, UsageError
+from mindkg.errors import UsageError
 from mindkg.inputs import Input, Inputs, check_same_inputs, input_of, inputs_of
 from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, silent, tables_of
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, fingerprint

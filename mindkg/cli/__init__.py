@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from types import FrameType
-from typing import NoReturn
 
-from mindkg.cli import cold, terminal
+from mindkg.cli import cold, interruption, terminal
 from mindkg.errors import MindKGError
 
 
 def main() -> None:
     """Run the command line: exit 0 when done, 1 with one line on stderr for a mistake, 2 for incorrect usage."""
     terminal.open_streams()
-    signal.signal(signal.SIGINT, _interrupted)
+    interruption.handle_signals()
     raise SystemExit(terminal.finish(_exit_code(sys.argv[1:])))
 
 
@@ -46,9 +42,3 @@ def _verb(arguments: list[str]) -> int:
     except Abort:
         terminal.say("mindkg: stopped")
         return 1
-
-
-def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
-    """End at once: a KeyboardInterrupt gets lost in libraries, and every verb is made to be killed at any point."""
-    os.write(sys.stderr.fileno(), b"\nmindkg: interrupted; the next run goes on where this one stopped\n")
-    os._exit(130)

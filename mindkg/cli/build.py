@@ -21,6 +21,7 @@ from mindkg.cli.arguments import (
     use_runner,
     use_work_dir,
 )
+from mindkg.cli.interruption import keeps_stages
 from mindkg.cli.output import Format, counted, say, stages, write_rows
 from mindkg.cli.terminal import result, write_json
 
@@ -102,6 +103,7 @@ def build(
         engine_class(engine)
     use_work_dir(work_dir)
     use_runner(runner, ray_address)
+    keeps_stages(output)
     with stages() as progress:
         built = pipeline.build(
             sources or (),

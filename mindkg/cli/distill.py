@@ -22,6 +22,7 @@ from mindkg.cli.arguments import (
     use_work_dir,
 )
 from mindkg.cli.build import report_build
+from mindkg.cli.interruption import keeps_answers, keeps_stages
 from mindkg.cli.output import Format, say, stages, write_rows
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def ingest(
 
     use_work_dir(work_dir)
     use_runner(runner, ray_address)
+    keeps_stages(output)
     with stages() as progress:
         built = pipeline.ingest(
             metadata,
@@ -245,6 +247,7 @@ def distill(
     if address is None:
         raise typer.BadParameter("give --backend, --read-batch, --write-batch or --dry-run", param_hint="--backend")
     options = _options(address, concurrency, timeout, device, dtype, batch_tokens)
+    keeps_answers(kb)
     with stages() as progress:
         done = distillation.distill(
             kb,
