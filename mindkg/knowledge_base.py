@@ -343,8 +343,10 @@ class KnowledgeBase:
         """Return the rows of the catalogue query ``name`` (see ``mindkg queries``) for its ``parameters``.
 
         ``engine`` is ladybug, oxigraph or the address of a server that was loaded before (see ``store``). The rows and
-        their order are the same everywhere. ``partial`` queries a server of which only a part was loaded, too. Raises
-        QueryError for an unknown query, a missing parameter or a value of the wrong type.
+        their order are the same everywhere. A product, concept or intention may be named by its id or, whatever
+        the case, by its title, label or text. ``partial`` queries a server of which only a part was loaded, too.
+        Raises UsageError for an unknown query, a missing parameter or a value of the wrong type, QueryError for a
+        value that the KB does not have.
         """
         from mindkg import queries
         from mindkg.stores.base import engine_class, is_address
@@ -352,9 +354,9 @@ class KnowledgeBase:
         if not is_address(engine):
             engine_class(engine)
         query = queries.find(name)
-        queries.bind(query, "cypher", parameters)  # a mistake shows before an engine is loaded
+        values = queries.resolve(query, parameters, self._columns)  # a mistake shows before an engine is loaded
         store = self.store(engine, include_filtered=include_filtered, partial=partial, progress=progress)
-        return queries.run(store, query, parameters)
+        return queries.run(store, query, values)
 
     def sparql(self, text: str, *, include_filtered: bool = False, progress: Progress | None = None) -> pa.Table:
         """Return the rows of a SPARQL query; raises QueryError, one line, where it is refused."""
@@ -480,6 +482,13 @@ class KnowledgeBase:
         from mindkg.graph.exports import to_networkx
 
         return to_networkx(self.graph(include_filtered=include_filtered))
+
+    def _columns(self, name: str, columns: list[str]) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self._folder(name), columns=columns).cast(
+            pa.schema([TABLES[name].field(c) for c in columns])
+        )
 
     def _folder(self, name: str) -> Path:
         if name not in self.manifest.tables:

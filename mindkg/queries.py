@@ -3,7 +3,7 @@
 A header is the lines ``#+ key: value`` (SPARQL) or ``//+ key: value`` (Cypher) at the beginning of the file::
 
     #+ summary: the intentions of a product
-    #+ parameter: product, string, required, the product's id
+    #+ parameter: product, product, required, the product's id
     #+ parameter: limit, integer, default 100, how many rows at most
     #+ column: intention, string
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mindkg.errors import QueryError, UsageError, nearest
 from mindkg.resources import data_folder
@@ -33,6 +34,21 @@ TYPES: Final[Mapping[str, pa.DataType]] = MappingProxyType(
     {"string": pa.string(), "integer": pa.int64(), "float": pa.float64(), "boolean": pa.bool_()}
 )
 """The types of columns and parameters; a parameter may also be a ``relation``: a declared name, or "" for all."""
+
+ENTITIES: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
+    {
+        "product": ("products", "product_id", "title"),
+        "concept": ("concepts", "concept", None),
+        "intention": ("intentions", "intention_id", "text"),
+        "cobuy": ("cobuys", "cobuy_id", None),
+        "assertion": ("assertions", "assertion_id", None),
+        "abstraction": ("abstractions", "abstraction_id", None),
+    }
+)
+"""The types of parameters that name something in the KB: its table, the column of its ids and that of its labels."""
+
+_MOST_COMPARED: Final = 20_000
+"""So many names are compared with an unknown one at most."""
 
 _SUFFIXES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {".rq": ("#+", "sparql"), ".cypher": ("//+", "cypher")}
@@ -107,6 +123,48 @@ def bind(query: CatalogueQuery, dialect: Dialect, values: Mapping[str, Any]) -> 
     return _with_terms(query.sparql, checked), {}
 
 
+def resolve(
+    query: CatalogueQuery, values: Mapping[str, Any], read: Callable[[str, list[str]], pa.Table]
+) -> dict[str, Any]:
+    """Return ``values`` with the id of what each parameter names in the KB: an id, or a label whatever its case.
+
+    ``read`` returns columns of a table of the KB. Raises UsageError as ``bind`` does, QueryError for a value that the
+    KB does not have, with the nearest ones, and for a label of several things.
+    """
+    _checked(query, values)
+    entities = {p.name: p.type for p in query.parameters if p.type in ENTITIES and p.name in values}
+    return {**values, **{name: _identity(type_, values[name], read) for name, type_ in entities.items()}}
+
+
+def _identity(type_: str, value: str, read: Callable[[str, list[str]], pa.Table]) -> str:
+    table, key, label = ENTITIES[type_]
+    rows = read(table, [key] if label is None else [key, label])
+    if pc.index(rows[key], value).as_py() >= 0:
+        return value
+    names = [pc.utf8_lower(rows[column]) for column in rows.column_names]
+    matches = pc.equal(names[0], value.lower())
+    for name in names[1:]:
+        matches = pc.or_kleene(matches, pc.equal(name, value.lower()))
+    found = rows[key].filter(matches)
+    if len(found) == 1:
+        return str(found[0])
+    if len(found):
+        some = ", ".join(map(str, found[:5])) + (" …" if len(found) > 5 else "")
+        raise QueryError(f"{len(found):,} {table} are called {value!r}", hint=f"Give an id: {some}")
+    if not rows.num_rows:
+        raise QueryError(f"the KB has no {table} at all", hint="Distill or build it first")
+    hint = nearest(value, _similar(rows, value)) or f"See: mindkg info KB --table {table}"
+    raise QueryError(f"the KB has no {type_} {value!r}", hint=hint)
+
+
+def _similar(rows: pa.Table, value: str) -> list[str]:
+    """Return the ids and labels that are worth a comparison with ``value``; of many those that begin as it does."""
+    names = pa.chunked_array([chunk for column in rows.columns for chunk in column.chunks], pa.string()).drop_null()
+    if len(names) > _MOST_COMPARED:
+        names = names.filter(pc.starts_with(names, value[:2], ignore_case=True))
+    return [str(name) for name in names[:_MOST_COMPARED]]
+
+
 def run(store: Store, query: CatalogueQuery | str, values: Mapping[str, Any] | None = None) -> pa.Table:
     """Return the rows of ``query`` in ``store``, each column of the type that the header declares."""
     found = find(query) if isinstance(query, str) else query
@@ -178,7 +236,7 @@ def _header(file: str, text: str, mark: str) -> tuple[str, tuple[Parameter, ...]
 
 def _parameter(file: str, text: str) -> Parameter:
     match = re.fullmatch(r"(\w+), (\w+), (?:(required)|default (\"[^\"]*\"|[^,]+)), (.+)", text)
-    if not match or match[2] not in (*TYPES, "relation"):
+    if not match or match[2] not in (*TYPES, "relation", *ENTITIES):
         raise QueryError("A parameter is: name, type, required or default VALUE, meaning", record=f"{file}: {text}")
     try:
         parameter = Parameter(match[1], match[2], bool(match[3]), json.loads(match[4]) if match[4] else None, match[5])
@@ -225,7 +283,7 @@ def _value(parameter: Parameter, value: Any) -> Any:
     """Return ``value`` as the type of ``parameter``; text is read as a command line gives it."""
     name = parameter.name
     match parameter.type:
-        case "string" if isinstance(value, str):
+        case type_ if (type_ == "string" or type_ in ENTITIES) and isinstance(value, str):
             return _text(name, value)
         case "relation" if isinstance(value, str):
             return _relation(name, value)

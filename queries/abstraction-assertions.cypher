@@ -1,5 +1,5 @@
 //+ summary: the assertions behind an abstraction, with their pairs
-//+ parameter: abstraction, string, required, the id of the abstraction
+//+ parameter: abstraction, abstraction, required, the id of the abstraction
 //+ parameter: limit, integer, default 100, how many rows at most
 //+ column: assertion, string
 //+ column: cobuy, string

@@ -1,5 +1,5 @@
 //+ summary: the abstractions that a concept stands in, as a kind of product or as what pairs are bought for, the best supported first
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: concept, concept, required, the concept's label
 //+ parameter: limit, integer, default 100, how many rows at most
 //+ column: abstraction, string
 //+ column: kind_a, string

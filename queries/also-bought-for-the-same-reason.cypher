@@ -1,5 +1,5 @@
 //+ summary: what else is bought for the reasons for which a product is bought, in pairs without it
-//+ parameter: product, string, required, the product's id
+//+ parameter: product, product, required, the product's id
 //+ parameter: limit, integer, default 50, how many rows at most
 //+ column: product, string
 //+ column: title, string

@@ -1,5 +1,5 @@
 //+ summary: the generations and the runs that an assertion comes from
-//+ parameter: assertion, string, required, the assertion's id
+//+ parameter: assertion, assertion, required, the assertion's id
 //+ column: relation, string
 //+ column: cobuy, string
 //+ column: text, string

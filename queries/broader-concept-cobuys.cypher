@@ -1,5 +1,5 @@
 //+ summary: the pairs that are bought for something to do with concepts below a concept
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: concept, concept, required, the concept's label
 //+ parameter: limit, integer, default 100, how many rows at most
 //+ column: cobuy, string
 //+ column: product_a, string

@@ -1,5 +1,5 @@
 //+ summary: why the two products of a pair are bought together
-//+ parameter: cobuy, string, required, the id of the pair
+//+ parameter: cobuy, cobuy, required, the id of the pair
 //+ column: relation, string
 //+ column: intention, string
 //+ column: text, string

@@ -1,5 +1,5 @@
 //+ summary: the concepts above a concept, the nearest first
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: concept, concept, required, the concept's label
 //+ column: ancestor, string
 //+ column: distance, integer
 //+ column: vague, boolean

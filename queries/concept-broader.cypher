@@ -1,5 +1,5 @@
 //+ summary: the concepts directly above a concept, the likeliest first
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: concept, concept, required, the concept's label
 //+ column: broader, string
 //+ column: count, integer
 //+ column: p, float

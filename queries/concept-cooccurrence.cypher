@@ -1,5 +1,5 @@
 //+ summary: the concepts that stand in the same intentions as a concept
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: concept, concept, required, the concept's label
 //+ parameter: limit, integer, default 50, how many rows at most
 //+ column: concept, string
 //+ column: intentions, integer

@@ -1,5 +1,5 @@
 //+ summary: the intentions that mention a concept, the best fitting first
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: concept, concept, required, the concept's label
 //+ parameter: limit, integer, default 100, how many rows at most
 //+ column: intention, string
 //+ column: text, string

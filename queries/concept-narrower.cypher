@@ -1,5 +1,5 @@
 //+ summary: the concepts directly below a concept, the likeliest first
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: concept, concept, required, the concept's label
 //+ parameter: limit, integer, default 100, how many rows at most
 //+ column: narrower, string
 //+ column: count, integer

@@ -1,5 +1,5 @@
 //+ summary: the concepts of an intention, the best first
-//+ parameter: intention, string, required, the intention's id
+//+ parameter: intention, intention, required, the intention's id
 //+ column: concept, string
 //+ column: surface, string
 //+ column: rep, float

@@ -1,5 +1,5 @@
 //+ summary: the products that are bought for an intention
-//+ parameter: intention, string, required, the intention's id
+//+ parameter: intention, intention, required, the intention's id
 //+ parameter: limit, integer, default 100, how many rows at most
 //+ column: product, string
 //+ column: title, string

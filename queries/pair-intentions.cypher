@@ -1,6 +1,6 @@
 //+ summary: why two products are bought together
-//+ parameter: product_a, string, required, the id of one product
-//+ parameter: product_b, string, required, the id of the other product
+//+ parameter: product_a, product, required, the id of one product
+//+ parameter: product_b, product, required, the id of the other product
 //+ column: cobuy, string
 //+ column: relation, string
 //+ column: intention, string

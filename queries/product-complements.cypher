@@ -1,5 +1,5 @@
 //+ summary: what is bought together with a product, the most intentions in common first
-//+ parameter: product, string, required, the product's id
+//+ parameter: product, product, required, the product's id
 //+ parameter: limit, integer, default 50, how many rows at most
 //+ column: product, string
 //+ column: title, string

@@ -1,6 +1,6 @@
 //+ summary: how a product is tied to a concept: product, pair, relation, intention, concept
-//+ parameter: product, string, required, the product's id
-//+ parameter: concept, string, required, the concept's label
+//+ parameter: product, product, required, the product's id
+//+ parameter: concept, concept, required, the concept's label
 //+ column: cobuy, string
 //+ column: relation, string
 //+ column: intention, string

@@ -1,5 +1,5 @@
 //+ summary: why a product is bought together with others
-//+ parameter: product, string, required, the product's id
+//+ parameter: product, product, required, the product's id
 //+ column: cobuy, string
 //+ column: other, string
 //+ column: title, string

@@ -1,5 +1,5 @@
 //+ summary: what a product is, and how many products are the same
-//+ parameter: product, string, required, the product's id
+//+ parameter: product, product, required, the product's id
 //+ column: kind, string
 //+ column: products, integer
 MATCH (:Product {id: $product})-[:HAS_KIND]->(k:Concept)

@@ -1,5 +1,5 @@
 //+ summary: the products of a kind
-//+ parameter: concept, string, required, the label of the kind
+//+ parameter: concept, concept, required, the label of the kind
 //+ parameter: limit, integer, default 100, how many rows at most
 //+ column: product, string
 //+ column: title, string

@@ -1,6 +1,6 @@
 //+ summary: the concepts that the intentions of two products have in common
-//+ parameter: product_a, string, required, the id of one product
-//+ parameter: product_b, string, required, the id of the other product
+//+ parameter: product_a, product, required, the id of one product
+//+ parameter: product_b, product, required, the id of the other product
 //+ column: concept, string
 //+ column: intentions_a, integer
 //+ column: intentions_b, integer

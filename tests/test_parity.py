@@ -14,7 +14,7 @@ from graph_maker import make_graph, read_graph
 from benchmarks.parity import COLUMNS
 from mindkg.errors import QueryError, UsageError
 from mindkg.graph.property_graph import expected_counts
-from mindkg.queries import CatalogueQuery, Parameter, bind, catalogue, find, reference, run
+from mindkg.queries import ENTITIES, CatalogueQuery, Parameter, bind, catalogue, find, reference, run
 from mindkg.stores.base import ENGINES, Store, load_store, open_store
 from mindkg.vocabulary import relations
 
@@ -127,12 +127,12 @@ def test_text_is_ordered_by_code_point(world: World) -> None:
 @pytest.mark.parametrize("evil", EVIL)
 def test_a_value_never_becomes_query_text(world: World, evil: str) -> None:
     for query in catalogue().values():
-        names = [p.name for p in query.parameters if p.type == "string"]
+        names = [p.name for p in query.parameters if p.type in ("string", *ENTITIES)]
         if names:
             values = dict.fromkeys(names, evil)
             assert [rows(store, query, values) for store in world.stores] == [[]] * len(world.stores), query.name
         for p in query.parameters:
-            if p.type != "string" and evil:
+            if p.type not in ("string", *ENTITIES) and evil:
                 with pytest.raises(UsageError):
                     bind(query, "sparql", {**dict.fromkeys(names, "x"), p.name: evil})
     for store in world.stores:
