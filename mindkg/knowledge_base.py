@@ -116,7 +116,7 @@ class KnowledgeBase:
             "inputs": m.inputs,
             "options": m.options,
             "versions": m.versions,
-            "stores": sorted(p.parent.name for p in self._directory.work.glob(f"stores/*/{m.fingerprint}-*")),
+            "stores": sorted({p.parent.name for p in self._directory.work.glob(f"stores/*/{m.fingerprint}-*")}),
         }
 
     def clean(self) -> list[Path | str]:

@@ -63,6 +63,36 @@ def test_parameters_reach_the_query(kb: Path) -> None:
     assert json.loads(count) == [{"n": 60}]
 
 
+@pytest.mark.parametrize("engine", ["ladybug", "oxigraph"])
+def test_a_parameter_is_an_id_or_a_label_in_any_case(kb: Path, engine: str) -> None:
+    asked = ("query", kb, "concept-intentions", "--engine", engine, "--format", "json", "-p")
+    rows = ok(*asked, "concept=clothing")
+    assert len(json.loads(rows)) > 1 and ok(*asked, "concept=Clothing") == rows
+    text = json.loads(rows)[0]["text"]
+    found = ok("query", kb, "intention-concepts", "--engine", engine, "-p", f"intention={text.upper()}")
+    assert "clothing" in found
+    for value, words in {
+        "concept=clothign": "Did you mean clothing",
+        "concept=zzzzz": "mindkg info KB --table",
+    }.items():
+        done = run(*asked, value)
+        assert (done.returncode, done.stdout) == (1, "") and words in done.stderr
+
+
+def test_a_label_of_several_things_is_refused_with_their_ids(tmp_path: Path) -> None:
+    rows = [{"product_id": i, "title": t} for i, t in {"P1": "Boot", "P2": "boot", "P3": "Sock"}.items()]
+    (tmp_path / "products.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    (tmp_path / "cobuys.jsonl").write_text('{"product_a": "P1", "product_b": "P3"}\n')
+    done = run("build", tmp_path / "products.jsonl", tmp_path / "cobuys.jsonl", "-o", tmp_path / "kb")
+    assert done.returncode == 0, done.stderr
+    asked = ("query", tmp_path / "kb", "product-intentions", "-p")
+    done = run(*asked, "product=BOOT")
+    assert done.returncode == 1 and "2 products are called 'BOOT'. Give an id: P1, P2" in done.stderr
+    done = run(*asked, "product=sock")
+    assert done.returncode == 0 and "nothing has been distilled yet" in done.stderr
+    assert "nothing has been distilled yet" in ok("info", tmp_path / "kb")
+
+
 def test_what_json_lacks_is_text_or_null(kb: Path) -> None:
     text = "RETURN date('2024-01-02') AS day, sqrt(-1.0) AS root, [date('2024-01-02')] AS days"
     (row,) = json.loads(ok("cypher", kb, text, "--format", "json"), parse_constant=pytest.fail)

@@ -93,6 +93,26 @@ def test_a_wrong_query_is_one_line(engine: str, folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SELECT ?x { ?x a skoss:Concept }", "the prefix skoss: is not declared. Did you mean skos?"),
+        ("SELECT ?x { ?x a foo:Concept }", "the prefix foo: is not declared. Declared are "),
+        ("INSERT DATA { <a:b> <a:c> 1 }", "a query only reads: it begins with SELECT"),
+        ("PREFIX x: <urn:x> DELETE WHERE { ?s ?p ?o }", "not with DELETE"),
+        ("  # nothing", "this one is empty"),
+        ("SELECT ?x { ?x a skos:Concept", "line 1, column 30, at the end: something is missing"),
+        ("SELECT ?x {\n ?x a skos:Concept } LIMIT many", "line 2, column 28, before 'many'"),
+    ],
+)
+def test_a_refused_sparql_query_says_why(folder: Path, tmp_path: Path, text: str, words: str) -> None:
+    load_store("oxigraph", folder, tmp_path / "kb")
+    oxigraph = open_store("oxigraph", tmp_path / "kb")
+    with pytest.raises(QueryError) as error:
+        oxigraph.query(text)
+    assert words in str(error.value) and len(str(error.value)) < 300 and "0300" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "SELECT * { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }",

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindkg.cli.terminal import printable
+from mindkg.terminal_text import printable
 
 MINDKG = [sys.executable, "-m", "mindkg"]
 ESCAPE = "\x1b[2J\x1b]0;owned\x07"

@@ -22,7 +22,7 @@ from mindkg.cli.arguments import (
     use_work_dir,
 )
 from mindkg.cli.interruption import keeps_stages
-from mindkg.cli.output import Format, counted, say, stages, write_rows
+from mindkg.cli.output import NOTHING_DISTILLED, Format, counted, say, stages, write_rows
 from mindkg.cli.terminal import result, write_json
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _show(facts: dict[str, Any]) -> None:
     result(f"options: {_options(facts['options'])}")
     result(f"stores: {', '.join(facts['stores']) or 'none yet'}")
     if not facts["tables"].get("generations"):
-        result("nothing has been distilled yet: there are products and co-buys only; next: mindkg distill")
+        result(NOTHING_DISTILLED)
 
 
 def _options(options: Mapping[str, Any]) -> str:

@@ -10,14 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mindkg.cli.terminal import console, say, write_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Format", "counted", "say", "stages", "write_rows"]
+__all__ = ["NOTHING_DISTILLED", "Format", "counted", "say", "stages", "write_rows"]
+
+NOTHING_DISTILLED: Final = (
+    "nothing has been distilled yet: the KB has products and co-buys only. Next: mindkg distill KB"
+)
 
 
 class Format(StrEnum):

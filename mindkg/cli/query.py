@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from mindkg.cli.arguments import KB, IncludeFiltered, Partial, Rows
-from mindkg.cli.output import Format, say, write_rows
+from mindkg.cli.output import NOTHING_DISTILLED, Format, say, write_rows
 from mindkg.cli.terminal import result, write_json
 
 if TYPE_CHECKING:
@@ -72,7 +72,10 @@ def query(
             progress=say,
             **_pairs(parameters or []),
         )
+        empty = not base.manifest.tables["generations"].rows
     write_rows(rows, format)
+    if empty and not rows.num_rows:
+        say(NOTHING_DISTILLED)
 
 
 def queries(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.cli.terminal import console, printable, say
+from mindkg.cli.terminal import console, say
+from mindkg.terminal_text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,10 +9,11 @@ import errno
 import io
 import json
 import os
-import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+
+from mindkg.terminal_text import CONTROLS, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,32 +21,8 @@ if TYPE_CHECKING:
 _PIPED_WIDTH: Final = 160
 """Columns of a table that goes into a file or a pipe, where COLUMNS does not say otherwise."""
 
-_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
-"""C0, DEL and C1 controls, marks and overrides of direction, separators of lines and paragraphs, lone surrogates."""
-
 STDOUT: Final = "standard output"
 """What errors call it."""
-
-_NAMED: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` with an escape in place of each character that could control a terminal or forge a line.
-
-    A byte of a file name that is not UTF-8 (a surrogate in Python) is written as that byte.
-
-    >>> print(printable("red \x1b[31m\nmindkg: \u202egpj"), printable(os.fsdecode(b"caf\xe9")))
-    red \x1b[31m\nmindkg: \u202egpj caf\xe9
-    """
-    return _CONTROLS.sub(_escaped, text)
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:
-        number -= 0xDC00
-    return _NAMED.get(character) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
 
 
 def say(line: str) -> None:
@@ -70,7 +47,7 @@ def console(*, stderr: bool = False) -> Console:
 def write_json(value: Any, *, indent: int | None = 1) -> None:
     """Write ``value`` to stdout as JSON and end the line; dates and the like are written as text."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    if _CONTROLS.search(text) and (sys.stdout.isatty() or not _encodes(text)):
+    if CONTROLS.search(text) and (sys.stdout.isatty() or not _encodes(text)):
         text = json.dumps(value, indent=indent, default=str)  # the same value, in ASCII
     if sys.stdout.isatty():
         text = text.replace("\x7f", r"\u007f")  # the one control that JSON leaves as it is

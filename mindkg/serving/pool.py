@@ -9,6 +9,7 @@ import sys
 from typing import Any, Final
 
 from mindkg.errors import StoreError
+from mindkg.terminal_text import printable
 
 _PATIENCE: Final = 30.0
 """Seconds that a query waits for a worker at least: a new one takes a second or two to start."""
@@ -86,7 +87,7 @@ class Pool:
             try:
                 await self._add()
             except (StoreError, OSError) as error:
-                sys.stderr.write(f"{error}\n")
+                sys.stderr.write(printable(f"mindkg: {error}") + "\n")
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 10.0)
             else:

@@ -78,7 +78,7 @@ def evaluate(store: pyoxigraph.Store, request: dict[str, Any], limits: Limits) -
     except MindKGError as error:
         return {"status": 400, "reason": str(error)}
     except (SyntaxError, ValueError, OSError, RuntimeError) as error:
-        return {"status": 400, "reason": str(refusal(error))}
+        return {"status": 400, "reason": str(refusal(error, request["query"]))}
 
 
 def _dataset(request: dict[str, Any]) -> dict[str, Any]:

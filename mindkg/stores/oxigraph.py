@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import pyarrow as pa
 
-from mindkg.errors import QueryError, StoreError
+from mindkg.errors import QueryError, StoreError, nearest
 from mindkg.graph.folder import fingerprint
 from mindkg.graph.ntriples import write_ntriples
 from mindkg.graph.rdf_model import prefixes
@@ -46,6 +46,7 @@ UNREAD: Final = tuple(
 )
 """IRIs, strings, comments, variables and local names of SPARQL: what they say is no keyword."""
 _LONGEST: Final = 200
+_BEGINNINGS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
 
 
 class OxigraphStore:
@@ -108,7 +109,7 @@ class OxigraphStore:
         try:
             return result_table(store.query(text, prefixes=dict(prefixes())))
         except (SyntaxError, ValueError, OSError, RuntimeError) as error:
-            raise refusal(error) from error
+            raise refusal(error, text) from error
 
     @property
     def store(self) -> pyoxigraph.Store:
@@ -132,9 +133,44 @@ def check_query(text: str) -> None:
         raise QueryError("SERVICE is refused: a query reads this KB only, and opens no connection")
 
 
-def refusal(error: Exception) -> QueryError:
-    """Return the error, one line, for what pyoxigraph raises; a syntax error lists all that could have stood there."""
-    return QueryError(f"Oxigraph refuses the query: {_shortened(one_line(error))}")
+def refusal(error: Exception, text: str) -> QueryError:
+    """Return the error, one line, for what pyoxigraph raises of the query ``text``."""
+    why = explain(text) or _shortened(_syntax(one_line(error), text))
+    return QueryError(f"Oxigraph refuses the query: {why}")
+
+
+def explain(text: str) -> str:
+    """Return why a query that an engine refused is none, where that can be seen: an update, an undeclared prefix.
+
+    >>> explain("SELECT ?x { ?x a skoss:Concept }")
+    'the prefix skoss: is not declared. Did you mean skos?'
+    >>> explain("ASK { ?s ?p ?o }")
+    ''
+    """
+    plain = re.sub(rf"<[^<>\s]*>|{_STRINGS}|#[^\n\r]*", " ", text, flags=re.DOTALL)
+    body = re.sub(r"\b(?:PREFIX\s+[\w.-]*:|BASE\b)", " ", plain, flags=re.IGNORECASE)
+    first = re.match(r"\s*(\w+)", body)
+    if not first or first[1].upper() not in _BEGINNINGS:
+        said = f", not with {first[1][:20]}" if first else ": this one is empty"
+        return f"a query only reads: it begins with {', '.join(_BEGINNINGS[:-1])} or {_BEGINNINGS[-1]}{said}"
+    declared = {*prefixes(), *re.findall(r"\bPREFIX\s+([\w.-]*):", plain, re.IGNORECASE)}
+    for name in re.findall(r"(?<![\w:.?$@-])([A-Za-z][\w.-]*):(?!:)", body):
+        if name not in declared:
+            known = nearest(name, declared) or f"Declared are {', '.join(sorted(filter(None, declared)))}"
+            return f"the prefix {name}: is not declared. {known}"
+    return ""
+
+
+def _syntax(message: str, text: str) -> str:
+    """Return a parser's message without the list of all that could have stood there: where it is, and before what."""
+    place = re.match(r"error at (\d+):(\d+): expected", message)
+    if not place:
+        return message
+    line, column = int(place[1]), int(place[2])
+    lines = text.splitlines() or [""]
+    rest = " ".join([lines[line - 1][column - 1 :], *lines[line:]]).strip() if line <= len(lines) else ""
+    near = f"before {rest[:30]!r}" if rest else "at the end: something is missing"
+    return f"a syntax error in line {line}, column {column}, {near}"
 
 
 def result_table(answer: Any) -> pa.Table:

@@ -22,7 +22,7 @@ from mindkg.graph.rdf_model import prefixes
 from mindkg.resources import data_folder
 from mindkg.stores.base import Dialect, Progress, changed_meanwhile, check_counts, counts, one_line, partial_graph
 from mindkg.stores.load_lock import Claim, load_lock, lost
-from mindkg.stores.oxigraph import GRAPH, HELD, UNREAD, result_table, triple_table
+from mindkg.stores.oxigraph import GRAPH, HELD, UNREAD, explain, result_table, triple_table
 from mindkg.stores.sparql_http import DEFAULT, Answer, Endpoint, split_address
 from mindkg.stores.sparql_lock import SparqlBoard
 
@@ -88,9 +88,10 @@ class SparqlStore:
                 raise changed_meanwhile(self.address)
             return table
         except (ValueError, SyntaxError) as error:
-            raise QueryError(f"The endpoint refuses the query: {one_line(error)}") from error
+            raise QueryError(f"The endpoint refuses the query: {explain(text) or one_line(error)}") from error
         except StoreError as error:
-            refused = QueryError(str(error))
+            why = "" if error.retryable else explain(text)
+            refused = QueryError(f"The endpoint refuses the query: {why}" if why else str(error))
             refused.retryable = error.retryable
             raise refused from error
 
