@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from mindkg.distill.settings import PASSES, Pass, Settings, asked_relations
+from mindkg.distill.settings import OMITTABLE, PASSES, Pass, Settings, asked_relations
 from mindkg.errors import InputError, UsageError
 from mindkg.pipeline import Built, check_kb, run_locked
 from mindkg.stages import Progress, distillations, ledger, scan, tables_of
@@ -73,7 +73,7 @@ def distill(
         settings = _settings(opened.model, opened.revision, passes, relations, **asked)
         with directory.writing(), directory.scratch() as staging:
             with ledger(directory) as known:
-                settings = _mode(settings, opened, known, tell)
+                settings = _fitted(settings, opened, known, tell)
             asking, answers = _asking(opened, backend, directory, workers, options or {})
             with answers:
                 with closing(asking):  # what workers still write to is not compacted
@@ -292,14 +292,36 @@ def _tables_to_ask(kb: KBDirectory) -> dict[str, Rows]:
     return {name: Rows.of(kb.table_folder(entry)) for name, entry in entries.items() if name != "rejects"}
 
 
-def _mode(settings: Settings, backend: Backend, known: Ledger, say: Callable[[str], None]) -> Settings:
-    """Return the settings, in mode ``paper`` where the backend gives no log-probabilities."""
-    from mindkg.distill.ask import gives_logprobs
+def _fitted(settings: Settings, backend: Backend, known: Ledger, say: Callable[[str], None]) -> Settings:
+    """Return the settings as the model of ``backend`` can be asked, and report where they differ.
 
-    if "filter" in settings.passes and settings.filter_mode == "score" and not gives_logprobs(backend, known):
-        say("the model gives no log-probabilities: the filter asks for free text (paper) instead of a score")
-        return replace(settings, filter_mode="paper")
-    return settings
+    Parameters that it refuses are left out or lowered, since they are part of what names a run. The filter is in mode
+    ``paper`` where there are no log-probabilities, and gives a model that thinks the room to do so.
+    """
+    from mindkg.distill.ask import probed
+    from mindkg.distill.runs import sampling
+
+    scores = "filter" in settings.passes and settings.filter_mode == "score" and "logprobs" not in settings.omit
+    asked = replace(sampling("intentions", settings), logprobs=settings.top_logprobs if scores else 0)
+    found = probed(backend, known, asked)
+    for note in found.notes:
+        say(note)
+    omitted = ["max_tokens" if name == "max_completion_tokens" else name for name in found.omitted]
+    lowered = {"max_tokens" if name == "max_completion_tokens" else name: most for name, most in found.lowered}
+    omit = tuple(name for name in OMITTABLE if name in {*settings.omit, *omitted})
+    fitted = replace(
+        settings, omit=omit, **{name: min(most, getattr(settings, name)) for name, most in lowered.items()}
+    )
+    if "filter" not in settings.passes or settings.filter_mode != "score":
+        return fitted
+    if not scores or not found.logprobs:
+        why = found.why or "log-probabilities are not asked for"
+        say(f"{why}: the filter asks for free text (paper) instead of a score")
+        return replace(fitted, filter_mode="paper")
+    if found.thinks and settings.thinking == "default":
+        say("the model thinks before it answers: the filter scores the first word after the thought (see --thinking)")
+        return replace(fitted, thinking="on")
+    return fitted
 
 
 def _with(settings: Settings, kb: KBDirectory) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from mindkg.distill.backends.base import Outcome
-from mindkg.distill.requests import Answer, Request
+from mindkg.distill.backends.base import Outcome, Probed
+from mindkg.distill.requests import Answer, Request, Sampling
 from mindkg.engine import daft, from_arrow
 from mindkg.identity import cobuy_key
 from mindkg.schema import TABLES
@@ -65,8 +65,8 @@ class Fake:
         self.sent: list[Request] = []
         self._answer = answer or usual
 
-    def logprobs(self) -> bool:
-        return True
+    def probe(self, sampling: Sampling) -> Probed:
+        return Probed(True)
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         for request in requests:

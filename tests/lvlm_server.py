@@ -28,7 +28,10 @@ import httpx
 class Options:
     """How the server is: seconds that an answer takes, models, log-probabilities, the key it wants, most at once.
 
-    ``bound`` is the name that it has for the longest answer.
+    ``bound`` is the name that it has for the longest answer. ``forbidden`` parameters are refused with 422 (true), but
+    for one value, or above a number. ``profile`` is one of the ways of servers: ``token-ids`` (vLLM), ``parser``
+    (SGLang with a reasoning parser), ``thinks``, ``separated`` (thoughts in reasoning_content), ``alone`` (the chosen
+    token without others), ``stream`` (no answer but as a stream).
     """
 
     delay: float = 0.0
@@ -37,6 +40,8 @@ class Options:
     key: str | None = None
     most: int | None = None
     bound: str = "max_tokens"
+    forbidden: dict[str, Any] = field(default_factory=dict)
+    profile: str = ""
     fault: str = ""
 
 
@@ -83,6 +88,7 @@ class _Server:
         self.options = options
         self.asked: list[str] = []
         self.paid: Counter[str] = Counter()
+        self.bodies: list[dict[str, Any]] = []
         self.attempts: Counter[str] = Counter()
         self.active = self.most = self.connections = self.requests = 0
         self.times: dict[str, list[float]] = {}
@@ -134,9 +140,11 @@ class _Server:
         number = self.attempts[text]
         self.attempts[text] += 1
         fault = faults[number] if number < len(faults) else ""
-        if self.options.bound not in body:
+        if self.options.bound not in body and "max_tokens" not in self.options.forbidden:
             words = f"Unsupported parameter: 'max_tokens' is not supported with this model. Use '{self.options.bound}'"
             return self.send(writer, 400, {"error": {"message": words, "code": "unsupported_parameter"}})
+        if words := self.refusal(body):
+            return self.send(writer, 422, words)
         if self.options.most and self.active > self.options.most:
             return self.send(writer, 429, {"error": {"message": "too many requests"}})
         if fault == "slow":
@@ -158,7 +166,24 @@ class _Server:
             await asyncio.sleep(0.002)
         self.paid[text] += 1
         self.total += 1
-        return self.send(writer, 200, self.answer(body, text, picture))
+        self.bodies.append({name: value for name, value in body.items() if name != "messages"})
+        answer = self.answer(body, text, picture)
+        if body.get("stream"):
+            return self.raw(writer, 200, "text/event-stream", _events(answer))
+        return self.send(writer, 200, answer)
+
+    def refusal(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        if self.options.profile == "stream" and not body.get("stream"):
+            return {"error": {"message": "Only streaming is supported: set 'stream' to true"}}
+        for name, rule in self.options.forbidden.items():
+            value = body.get(name)
+            if value is None or (value == rule and rule is not True):
+                continue
+            if rule is True:
+                return {"detail": [{"type": "extra_forbidden", "loc": ["body", name], "msg": "not permitted"}]}
+            if name in ("temperature", "seed") or value > rule:
+                return {"error": {"message": f"Unsupported value: '{name}' must be at most {rule}, not {value}"}}
+        return None
 
     def answer(self, body: dict[str, Any], text: str, picture: str) -> dict[str, Any]:
         choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
@@ -167,11 +192,13 @@ class _Server:
             others = [{"token": "Yes", "logprob": -0.25}, {"token": " no", "logprob": -1.75}]
             first = {"token": "Yes", "logprob": -0.25, "bytes": None, "top_logprobs": others[: body["top_logprobs"]]}
             choice["logprobs"] = {"content": [first]}
+        if self.options.profile:
+            _in_profile(self.options.profile, choice, body)
         usage = {"prompt_tokens": len(text.split()), "completion_tokens": 3, "total_tokens": 0}
         return {"id": "x", "object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage}
 
     def stats(self) -> dict[str, Any]:
-        names = ("asked", "paid", "most", "connections", "requests", "times")
+        names = ("asked", "paid", "bodies", "most", "connections", "requests", "times")
         return {name: getattr(self, name) for name in names}
 
     def send(self, writer: asyncio.StreamWriter, status: int, body: Any, wait: str = "") -> bool:
@@ -182,6 +209,45 @@ class _Server:
         head += f"retry-after: {wait}\r\n" if wait else ""
         writer.write(head.encode() + b"\r\n" + content)
         return True
+
+
+def _in_profile(profile: str, choice: dict[str, Any], body: dict[str, Any]) -> None:
+    """Change an answer as servers do that have ways of their own."""
+    content = choice["logprobs"]["content"] if "logprobs" in choice else []
+    off = (body.get("chat_template_kwargs") or {}).get("enable_thinking") is False
+    if profile == "token-ids" and body.get("return_tokens_as_token_ids") is not False:
+        for one in [top for first in content for top in (first, *first["top_logprobs"])]:
+            one["token"] = f"token_id:{len(one['token'])}"
+    elif profile == "parser" and body.get("separate_reasoning") is not False:
+        choice.pop("logprobs", None)
+    elif profile == "alone":
+        for one in content:
+            one["top_logprobs"] = []
+    elif profile in ("thinks", "separated") and not off:
+        words = ["<think>", "No", ".", "</think>", "\n"]
+        thought = [
+            {"token": word, "logprob": -0.5, "top_logprobs": [{"token": "x", "logprob": -3.0}]} for word in words
+        ]
+        if content:
+            choice["logprobs"]["content"] = [*thought, *content]
+        if body.get("max_tokens") == 1:
+            choice["message"]["content"], choice["finish_reason"] = "<think>", "length"
+        elif profile == "thinks":
+            choice["message"]["content"] = f"<think>No.</think>\n{choice['message']['content']}"
+        else:
+            choice["message"]["reasoning_content"] = "No."
+
+
+def _events(answer: dict[str, Any]) -> bytes:
+    """Return an answer as a stream of events: a piece for each word, its log-probabilities in the first."""
+    choice = answer["choices"][0]
+    pieces = re.findall(r"\s*\S+", choice["message"]["content"])
+    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}]
+    chunks += [{"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
+    chunks[1]["choices"][0]["logprobs"] = choice.get("logprobs")
+    chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}]
+    chunks += [{"choices": [], "usage": answer["usage"]}]
+    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
 
 
 def _choice(**message: Any) -> dict[str, Any]:

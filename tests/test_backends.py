@@ -152,5 +152,5 @@ def test_a_picture_that_is_gone_concerns_its_request_alone(backend: Backend, tmp
 
 
 def test_log_probabilities_are_there_or_not(backend: Backend) -> None:
-    assert backend.logprobs() in (True, False)
-    assert backend.logprobs() == backend.logprobs()
+    found = backend.probe(Sampling(logprobs=20))
+    assert found.logprobs in (True, False) and found == backend.probe(Sampling(logprobs=20))

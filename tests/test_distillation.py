@@ -20,9 +20,9 @@ from lvlm_server import running
 
 import mindkg
 from mindkg import distillation, pipeline
-from mindkg.distill.backends import Outcome
+from mindkg.distill.backends import Outcome, Probed
 from mindkg.distill.backends.replay import ReplayBackend
-from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError, MindKGError
 
 TITLES = {"P1": "Red Tea Mug", "P2": "Steel Kettle", "P3": "Camp Lantern", "P4": "Wool Blanket"}
@@ -72,8 +72,8 @@ class Scorer:
     def __init__(self) -> None:
         self.asked: list[Request] = []
 
-    def logprobs(self) -> bool:
-        return True
+    def probe(self, sampling: Sampling) -> Probed:
+        return Probed(True)
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         for request in requests:

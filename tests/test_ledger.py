@@ -18,10 +18,10 @@ import pytest
 from asking import CONCURRENCY, Asking, questions, request
 from lvlm_server import running
 
-from mindkg.distill.ask import Asked, ask, gives_logprobs
-from mindkg.distill.backends.base import Outcome
+from mindkg.distill.ask import Asked, ask, probed
+from mindkg.distill.backends.base import Outcome, Probed
 from mindkg.distill.ledger import SCHEMA, SUMMARY, Ledger, _Keys
-from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import MindKGError
 
 
@@ -35,8 +35,8 @@ class Scripted:
         self.outcomes = iter(outcomes)
         self.asked: list[str] = []
 
-    def logprobs(self) -> bool:
-        return False
+    def probe(self, sampling: Sampling) -> Probed:
+        return Probed(False)
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         for asked in requests:
@@ -147,24 +147,25 @@ def test_too_many_errors_stop_the_run(tmp_path: Path) -> None:
 
 
 def test_a_model_that_gave_log_probabilities_is_not_asked_again(tmp_path: Path) -> None:
-    class Probed(Scripted):
+    class Prober(Scripted):
         def __init__(self, gives: bool) -> None:
             super().__init__()
             self.gives, self.times = gives, 0
 
-        def logprobs(self) -> bool:
+        def probe(self, sampling: Sampling) -> Probed:
             self.times += 1
-            return self.gives
+            return Probed(self.gives, omitted=("seed",), lowered=(("top_logprobs", 5),), thinks=True)
 
-    told = []
+    told, scored = [], Sampling(logprobs=20)
     for gives in (False, True, False):
-        backend = Probed(gives)
+        backend = Prober(gives)
         with Ledger(tmp_path) as ledger:
-            told.append((gives_logprobs(backend, ledger), backend.times))
-    assert told == [(False, 1), (True, 1), (True, 0)]
-    other = Probed(False)
+            told.append((found := probed(backend, ledger, scored), backend.times))
+            assert (found.omitted, found.lowered, found.thinks) == (("seed",), (("top_logprobs", 5),), True)
+    assert [(found.logprobs, times) for found, times in told] == [(False, 1), (True, 1), (True, 0)]
+    other = Prober(False)
     other.model = "other"
-    assert not gives_logprobs(other, Ledger(tmp_path))
+    assert not probed(other, Ledger(tmp_path), scored).logprobs
 
 
 def test_the_digest_is_of_the_content(tmp_path: Path) -> None:

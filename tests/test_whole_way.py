@@ -21,9 +21,9 @@ from tiny_llava import make_llava, overfit
 
 import mindkg
 from mindkg import distillation, pipeline
-from mindkg.distill.backends import Outcome
+from mindkg.distill.backends import Outcome, Probed
 from mindkg.distill.pictures import picture_bytes
-from mindkg.distill.requests import Answer, Request
+from mindkg.distill.requests import Answer, Request, Sampling
 
 PRODUCTS = {"P1": ("Red Tea Mug", "red"), "P2": ("Blue Kettle", "blue"), "P3": ("Green Lantern", "green")}
 PAIRS = {"P1": ["P2"], "P2": ["P3"]}
@@ -39,8 +39,8 @@ class Teacher:
     def __init__(self) -> None:
         self.lessons: list[tuple[Any, str, str]] = []
 
-    def logprobs(self) -> bool:
-        return False
+    def probe(self, sampling: Sampling) -> Probed:
+        return Probed(False)
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         for request in requests:

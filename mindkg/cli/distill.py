@@ -173,6 +173,16 @@ def distill(
     max_tokens: Annotated[int, typer.Option(help="New tokens of an answer.")] = 512,
     samples: Annotated[int, typer.Option(help="Answers to each question for an intention.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed; sample n has seed + n.")] = 0,
+    omit: Annotated[
+        str | None,
+        typer.Option(
+            help="Parameters not to send, in a list with commas: temperature, max_tokens, seed, logprobs.",
+            show_default=False,
+        ),
+    ] = None,
+    thinking: Annotated[
+        str, typer.Option(help="off switches it off; on lets the filter think before its score; default: the server's.")
+    ] = "default",
     concurrency: Annotated[int, typer.Option(help="Requests in flight at a server, at most.")] = 16,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer of a server.")] = 300.0,
     max_error_rate: Annotated[
@@ -235,6 +245,8 @@ def distill(
         "max_tokens": max_tokens,
         "samples": samples,
         "seed": seed,
+        "omit": () if omit is None else _named("--omit", omit),
+        "thinking": thinking,
     }
     if dry_run:
         write_rows(distillation.dry_run(kb, backend, model=model, revision=revision, **asked), format)

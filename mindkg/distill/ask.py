@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mindkg.distill.backends.base import Backend
+from mindkg.distill.backends.base import Backend, Probed
+from mindkg.distill.backends.parameters import FORBIDDABLE
 from mindkg.distill.ledger import Ledger
 from mindkg.distill.requests import Answer, Prompt, Request, RequestError, Sampling, Subject, request_key
 from mindkg.errors import MindKGError
 
 LEAST: Final = 20
 """Requests that must have come back before the share of errors says anything."""
+
+_DONE: Final = "probed"
+_THINKS: Final = "thinks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +70,37 @@ def ask(
     return Asked(answered + failed, answered, failed, unknown)
 
 
-def gives_logprobs(backend: Backend, ledger: Ledger) -> bool:
-    """Return whether the first token of ``backend`` comes with log-probabilities, asking at most once for a model.
+def probed(backend: Backend, ledger: Ledger, sampling: Sampling) -> Probed:
+    """Return what the model of ``backend`` does with ``sampling``, asking at most once for a model.
 
-    A model that gave them once is taken at its word, so that a run which goes on asks for nothing twice; another server
-    that withholds them is found out by its first answer.
+    What was found out is kept, so that a run which goes on asks for nothing twice, unless the model gave no
+    log-probabilities: another server may. One that withholds them is found out by its first answer.
     """
-    prompt, sampling = Prompt("logprobs", "1", "", ""), Sampling()
+    omitted = {name: f"omits {name}" for name in FORBIDDABLE}
+    lowered = {most: f"lowers top_logprobs to {most}" for most in range(sampling.logprobs)}
+    facts = {fact: _fact(backend, sampling, fact) for fact in (_DONE, _THINKS, *omitted.values(), *lowered.values())}
+    missing = {request.key for request in ledger.missing(facts.values())}
+    known = {fact for fact, request in facts.items() if request.key not in missing}
+    if _DONE in known:
+        return Probed(
+            thinks=_THINKS in known,
+            omitted=tuple(name for name, fact in omitted.items() if fact in known),
+            lowered=tuple(("top_logprobs", most) for most, fact in lowered.items() if fact in known),
+        )
+    found = backend.probe(sampling)
+    if found.logprobs and not found.remedied and all(name == "top_logprobs" for name, _ in found.lowered):
+        learned = [_THINKS] if found.thinks else []
+        learned += [omitted[name] for name in found.omitted] + [lowered[most] for _, most in found.lowered]
+        for fact in (*learned, _DONE):
+            ledger.append(facts[fact], Answer(""))
+    return found
+
+
+def _fact(backend: Backend, sampling: Sampling, fact: str) -> Request:
+    """Return the request under whose key the ledger keeps that ``fact`` is true of a model."""
+    prompt = Prompt("probe", "2", "", fact)
     key = request_key(backend.model, backend.revision, prompt, (), sampling, 0)
-    asked = Request(key, "probe", Subject(), "", prompt, (), sampling, backend.model)
-    if next(ledger.missing([asked]), None) is None:
-        return True
-    gives = backend.logprobs()
-    if gives:
-        ledger.append(asked, Answer(""))
-    return gives
+    return Request(key, "probe", Subject(), "", prompt, (), sampling, backend.model)
 
 
 def _too_many(answered: int, failed: int, error: RequestError) -> MindKGError:

@@ -24,12 +24,18 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a model answers: ``logprobs`` is how many alternatives of each token are asked for, 0 for none."""
+    """How a model answers; what is None is not sent.
 
-    temperature: float = 0.2
-    max_tokens: int = 512
-    seed: int = 0
+    ``logprobs`` is how many alternatives of each token are asked for, 0 for none; ``token_ids`` are those of which
+    log-probabilities are wanted instead. ``thinking`` is False where it is switched off.
+    """
+
+    temperature: float | None = 0.2
+    max_tokens: int | None = 512
+    seed: int | None = 0
     logprobs: int = 0
+    thinking: bool | None = None
+    token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,8 @@ class Request:
 class Answer:
     """What a model said. ``first`` holds the alternatives of the first token with their log-probabilities.
 
-    ``first`` is None where the server gave none; token counts are None where it does not say. ``seconds`` is how long
-    it took, None where nobody asked just now.
+    ``first`` is None where the server gave none; token counts are None where it does not say. ``thought`` says whether
+    the model thought first, as far as is known. ``seconds`` is how long it took, None where nobody asked just now.
     """
 
     text: str
@@ -87,6 +93,7 @@ class Answer:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     first: tuple[tuple[str, float], ...] | None = None
+    thought: bool = field(default=False, compare=False)
     seconds: float | None = field(default=None, compare=False)
 
 
@@ -123,10 +130,12 @@ def request_key(
     >>> request_key("m", "", Prompt("filter", "1", "", "Yes?"), (), Sampling(), 0)
     'f4fdf9ceb196498693ef8f3c2ca9117c'
     """
-    parts = [
+    parts: list[list[Any]] = [
         [model, revision, prompt.name, prompt.version, prompt.system, prompt.text],
         [picture.sha256 for picture in pictures],
         [sampling.temperature, sampling.max_tokens, sampling.seed, sampling.logprobs, sample],
     ]
+    if sampling.thinking is not None or sampling.token_ids:
+        parts.append([sampling.thinking, list(sampling.token_ids)])
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]

@@ -40,10 +40,14 @@ def run_of(stage: Pass, settings: Settings, features_run: str = "") -> Run:
     prompt = prompt_name(stage, settings)
     given: dict[str, Any] = {"prompt": prompt, "temperature": asked.temperature, "max_tokens": asked.max_tokens}
     given["seed"] = asked.seed
+    if settings.thinking != "default":
+        given["thinking"] = settings.thinking
     if stage == "intentions":
         given["features"] = features_run
     if stage == "filter" and settings.filter_mode == "score":
         given |= {"threshold": settings.threshold, "min_coverage": settings.min_coverage}
+        if settings.top_logprobs != LOGPROBS:
+            given["top_logprobs"] = settings.top_logprobs
         if settings.calibration:
             given["calibration"] = asdict(settings.calibration)
     version, parameters = template(prompt).version, json.dumps(given, sort_keys=True)
@@ -75,6 +79,10 @@ def sampling(stage: Pass, settings: Settings, sample: int = 0) -> Sampling:
     >>> sampling("filter", Settings("m", seed=7))
     Sampling(temperature=0.0, max_tokens=1, seed=7, logprobs=20)
     """
+    known: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+    known |= {"seed": settings.seed + sample, "thinking": False if settings.thinking == "off" else None}
     if stage == "filter" and settings.filter_mode == "score":
-        return Sampling(temperature=0.0, max_tokens=1, seed=settings.seed, logprobs=LOGPROBS)
-    return Sampling(settings.temperature, settings.max_tokens, settings.seed + sample)
+        known |= {"temperature": 0.0, "seed": settings.seed, "logprobs": settings.top_logprobs}
+        if settings.thinking != "on":
+            known["max_tokens"] = 1
+    return Sampling(**known | {name: None for name in settings.omit if name != "logprobs"})

@@ -17,6 +17,13 @@ FilterMode = Literal["score", "paper"]
 PASSES: Final[tuple[Pass, ...]] = ("features", "intentions", "filter")
 """The passes in their order: each one's requests hold answers of the one before."""
 
+Thinking = Literal["default", "off", "on"]
+
+THINKING: Final[tuple[Thinking, ...]] = ("default", "off", "on")
+
+OMITTABLE: Final = ("temperature", "max_tokens", "seed", "logprobs")
+"""The parameters that need not be sent."""
+
 MODES: Final[tuple[FilterMode, ...]] = ("score", "paper")
 
 
@@ -27,7 +34,9 @@ class Settings:
     ``relations`` are names of ``mindkg.vocabulary.relations``; ``filter_mode`` is ``score`` (one token with
     log-probabilities) or ``paper`` (free text); ``samples`` answers are asked for each intention. In ``score`` mode a
     score of at least ``threshold`` is a yes, and a coverage below ``min_coverage`` is unparsable; a ``calibration`` is
-    applied to the scores first.
+    applied to the scores first. Parameters in ``omit`` are not sent. ``thinking`` is ``off`` (switched off), ``on``
+    (the filter gives the model room to think and scores the first token after it) or what the server does by default.
+    ``top_logprobs`` is how many alternatives are asked for.
     """
 
     model: str
@@ -42,11 +51,16 @@ class Settings:
     threshold: float = 0.5
     min_coverage: float = 0.5
     calibration: Calibration | None = None
+    omit: tuple[str, ...] = ()
+    thinking: Thinking = "default"
+    top_logprobs: int = 20
 
     def __post_init__(self) -> None:
         _check_words("pass", self.passes, PASSES)
         _check_words("relation", self.relations, tuple(relations()))
         _check_words("filter mode", (self.filter_mode,), MODES)
+        _check_words("thinking", (self.thinking,), THINKING)
+        _check_words("parameter", self.omit, OMITTABLE)
         for name, least in (("temperature", 0), ("max_tokens", 1), ("samples", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} cannot be {getattr(self, name)}", hint=f"It is at least {least}")

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError
 
 Outcome = Answer | RequestError | None
 """An answer, why there is none, or None where the backend knows nothing of the request (a recorded file)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a model does with a request of one sampling.
+
+    ``logprobs`` says whether the answer's first token comes with those of its alternatives, and ``why`` not. ``thinks``
+    says whether the model thinks before it answers. ``omitted`` parameters are refused, ``lowered`` ones are allowed up
+    to a number. ``remedied`` says that log-probabilities come only with parameters of one server. ``notes`` are lines
+    for the user.
+    """
+
+    logprobs: bool = True
+    why: str = ""
+    thinks: bool = False
+    omitted: tuple[str, ...] = ()
+    lowered: tuple[tuple[str, int], ...] = ()
+    remedied: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Backend(Protocol):
@@ -18,8 +38,8 @@ class Backend(Protocol):
     model: str
     revision: str
 
-    def logprobs(self) -> bool:
-        """Return whether the first token comes with log-probabilities; asks the model at most once."""
+    def probe(self, sampling: Sampling) -> Probed:
+        """Return what the model does with a request of this sampling; sends one, and others where it is refused."""
         ...
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
-from mindkg.distill.backends.base import Outcome
-from mindkg.distill.requests import Request, RequestError
+from mindkg.distill.backends.base import Outcome, Probed
+from mindkg.distill.backends.parameters import Parameters
+from mindkg.distill.requests import Request, RequestError, Sampling
 from mindkg.errors import InputError
 from mindkg.outputs import check_file, new_file
 
 ENDPOINT = "/v1/chat/completions"
+
+_NEWER: Final = re.compile(r"(?:^|[/:])(?:o[1-9]|gpt-(?:[5-9]|\d\d))(?![a-z0-9])", re.I)
+"""OpenAI's models that call the longest answer max_completion_tokens and refuse max_tokens."""
 
 
 class BatchWriter:
@@ -40,9 +46,9 @@ class BatchWriter:
     ) -> None:
         self._new.__exit__(kind, error, trace)
 
-    def logprobs(self) -> bool:
-        """Return True: a batch service is asked for log-probabilities where the filter wants them."""
-        return True
+    def probe(self, sampling: Sampling) -> Probed:
+        """Return that all is well: what a batch service refuses is known when its results are read."""
+        return Probed()
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         """Write each request and yield it with None, or with why it cannot be asked."""
@@ -54,6 +60,8 @@ class BatchWriter:
             except RequestError as error:
                 yield request, error
                 continue
+            if _NEWER.search(self.model):
+                body = Parameters(renamed=True).applied(body)
             line = {"custom_id": request.key, "method": "POST", "url": ENDPOINT, "body": body}
             self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
             self.lines += 1

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mindkg.distill.backends.base import Outcome
+from mindkg.distill.backends.base import Outcome, Probed
 from mindkg.distill.backends.server_errors import one_line
 from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError, MindKGError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _WINDOW: Final = 512
 _REFUSED: Final = 422
+_TEMPERATURE: Final = 1.0
+_MAX_TOKENS: Final = 2_048
+"""What a sampling without temperature or longest answer means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,9 @@ class LocalBackend:
         self.revision = revision or getattr(self._net.config, "_commit_hash", None) or ""
         self._pad = _padding(self._processor.tokenizer)
 
-    def logprobs(self) -> bool:
-        """Return True: the first token's log-probabilities are always at hand."""
-        return True
+    def probe(self, sampling: Sampling) -> Probed:
+        """Return that all is well: log-probabilities are always at hand."""
+        return Probed()
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         """Yield the outcomes batch by batch; the next requests are made ready while a batch is being answered."""
@@ -114,7 +117,8 @@ class LocalBackend:
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if request.prompt.system:
             messages.insert(0, {"role": "system", "content": [{"type": "text", "text": request.prompt.system}]})
-        text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        thinking = {} if request.sampling.thinking is None else {"enable_thinking": request.sampling.thinking}
+        text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **thinking)
         inputs = self._processor(text=[text], images=[picture] if picture else None, return_tensors="pt")
         return _Ready(request, text, picture, int(inputs["input_ids"].shape[1]))
 
@@ -142,27 +146,30 @@ class LocalBackend:
         inputs = self._processor(
             text=[one.text for one in batch], images=pictures or None, padding=True, return_tensors="pt"
         ).to(self.device, dtype=self._net.dtype)
-        torch.manual_seed(sampling.seed)
+        if sampling.seed is not None:
+            torch.manual_seed(sampling.seed)
         with torch.inference_mode():
             made = self._net.generate(**inputs, **self._how(sampling))
         answers = made.sequences[:, inputs["input_ids"].shape[1] :].cpu()
-        first = self._first(made.scores[0], sampling.logprobs) if sampling.logprobs else [None] * len(batch)
+        first = self._first(made.scores[0], sampling.logprobs) if made.scores else [None] * len(batch)
         told = zip(batch, answers, first, strict=True)
         return [(one.request, self._told(one, tokens, alternatives)) for one, tokens, alternatives in told]
 
     def _how(self, sampling: Sampling) -> dict[str, Any]:
         """Return the options of ``generate``: ours alone, whatever the model's own generation config says."""
+        temperature = _TEMPERATURE if sampling.temperature is None else sampling.temperature
         how: dict[str, Any] = {
-            "max_new_tokens": sampling.max_tokens,
-            "do_sample": sampling.temperature > 0,
+            "max_new_tokens": _longest(sampling),
+            "do_sample": temperature > 0,
             "pad_token_id": self._pad,
             "return_dict_in_generate": True,
-            "output_scores": sampling.logprobs > 0,
-            "top_k": 0 if sampling.temperature > 0 else None,
-            "top_p": 1.0 if sampling.temperature > 0 else None,
+            # the scores of a long answer take more memory than the model; its verdict is read from its words
+            "output_scores": sampling.logprobs > 0 and _longest(sampling) == 1,
+            "top_k": 0 if temperature > 0 else None,
+            "top_p": 1.0 if temperature > 0 else None,
             "repetition_penalty": 1.0,
         }
-        return how | ({"temperature": sampling.temperature} if sampling.temperature > 0 else {"temperature": None})
+        return how | {"temperature": temperature if temperature > 0 else None}
 
     def _first(self, scores: torch.Tensor, count: int) -> list[tuple[tuple[str, float], ...]]:
         """Return the ``count`` likeliest first tokens of each row of ``scores`` (batch, words) with log-probability."""
@@ -197,13 +204,17 @@ def _refusal(error: Exception) -> RequestError:
     return RequestError(f"the model cannot answer it: {said}", status=_REFUSED)
 
 
+def _longest(sampling: Sampling) -> int:
+    return _MAX_TOKENS if sampling.max_tokens is None else sampling.max_tokens
+
+
 def batches(ready: Sequence[_Ready], tokens: int) -> Iterator[list[_Ready]]:
     """Yield ``ready`` in batches of one sampling, the longest first, each of at most ``tokens`` tokens padded."""
     batch: list[_Ready] = []
     order = sorted(ready, key=lambda one: (repr(one.request.sampling), -one.tokens))
     for one in order:
         if batch:
-            longest = batch[0].tokens + batch[0].request.sampling.max_tokens
+            longest = batch[0].tokens + _longest(batch[0].request.sampling)
             if one.request.sampling != batch[0].request.sampling or longest * (len(batch) + 1) > tokens:
                 yield batch
                 batch = []

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
-from mindkg.distill.backends.base import Outcome
+from mindkg.distill.backends.base import Outcome, Probed
 from mindkg.distill.backends.openai_chat import chat_answer, chat_body, picture_url
 from mindkg.distill.backends.openai_client import ChatClient
-from mindkg.distill.requests import Picture, Prompt, Request, RequestError, Sampling, Subject
+from mindkg.distill.backends.parameters import Parameters
+from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
 from mindkg.errors import InputError, MindKGError
 
 __all__ = ["OpenAIBackend", "chat_answer", "chat_body"]
@@ -38,9 +40,18 @@ _PROBE: Final = Request(
     group="",
     prompt=Prompt("probe", "1", "", "Is water wet? Answer with Yes or No."),
     pictures=(),
-    sampling=Sampling(temperature=0.0, max_tokens=1, logprobs=20),
+    sampling=Sampling(),
     model="",
 )
+
+_ID: Final = re.compile(r"token_id:\d+")
+"""How vLLM names a token where it is told to name it by its id."""
+
+_REMEDIES: Final[tuple[tuple[dict[str, Any], str], ...]] = (
+    ({"return_tokens_as_token_ids": False}, "the server names tokens by their ids: it is asked for their text"),
+    ({"separate_reasoning": False}, "log-probabilities come only with thoughts: the server is asked not to part them"),
+)
+"""What makes vLLM and SGLang give the log-probabilities of words, and the line that reports it."""
 
 
 class OpenAIBackend:
@@ -48,7 +59,8 @@ class OpenAIBackend:
 
     ``model`` is the only one that the server has unless given. At most ``concurrency`` requests are between being sent
     and being taken by the caller; one attempt takes at most ``timeout`` seconds, and ``retries`` follow where another
-    may succeed. The key is MINDKG_API_KEY or OPENAI_API_KEY.
+    may succeed. ``extra`` are further parameters of each request, as ``probe`` finds them to be needed. The key is
+    MINDKG_API_KEY or OPENAI_API_KEY.
     """
 
     def __init__(
@@ -60,6 +72,7 @@ class OpenAIBackend:
         concurrency: int = 16,
         timeout: float = 300.0,
         retries: int = 6,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         if concurrency < 1 or not 0 < timeout < inf or retries < 0:
             raise InputError("concurrency is at least 1, timeout more than 0 and finite, retries at least 0")
@@ -70,7 +83,10 @@ class OpenAIBackend:
         self._thread.start()
         self._encoders = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "pictures")
         self._urls: OrderedDict[tuple[Picture, ...], bytes] = OrderedDict()
-        self._logprobs: bool | None = None
+        self._parameters = self._reported = Parameters()
+        self.extra = dict(extra or {})
+        self._news: list[str] = []
+        self._probed: dict[Sampling, Probed] = {}
         self.revision = revision
         try:
             self.model = model or self._only_model()
@@ -78,20 +94,24 @@ class OpenAIBackend:
             self.close()
             raise
 
-    def logprobs(self) -> bool:
-        """Return whether the first token comes with log-probabilities; one request finds it out.
+    def probe(self, sampling: Sampling) -> Probed:
+        """Return what the model does with a request of ``sampling``: see ``Backend``.
 
-        A server that refuses to be asked for them gives none.
+        Where no log-probabilities come that were asked for, the known reasons are tried one after the other.
         """
-        if self._logprobs is None:
-            body = chat_body(_PROBE) | {"model": self.model}
-            try:
-                self._logprobs = self._run(self._client.chat(json.dumps(body).encode())).first is not None
-            except RequestError as error:
-                if error.status not in (200, 400, 422):
-                    raise
-                self._logprobs = False
-        return self._logprobs
+        if sampling not in self._probed:
+            self._probed[sampling] = self._run(self._found_out(sampling))
+        found = self._probed[sampling]
+        known, notes = self._parameters, tuple(self.notes())
+        return replace(
+            found, omitted=tuple(sorted(known.omitted)), lowered=tuple(sorted(known.lowered.items())), notes=notes
+        )
+
+    def notes(self) -> list[str]:
+        """Return what has been found out of the server since this was asked before, a line each."""
+        news = [*self._parameters.news(self._reported), *self._news]
+        self._reported, self._news = self._parameters, []
+        return news
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         """Yield each request with its outcome as the outcomes come in; see ``Backend``.
@@ -147,17 +167,76 @@ class OpenAIBackend:
     async def _ask(self, turn: _Turn, back: SimpleQueue[tuple[_Turn, Outcome | BaseException]]) -> None:
         outcome: Outcome | BaseException
         try:
-            outcome = await self._client.chat(await self._content(turn.request))
+            outcome = await self._chat(turn.request)
         except asyncio.CancelledError:
             outcome = MindKGError("the connection was closed", record=self._client.address)
         except Exception as error:
             outcome = error
         back.put((turn, outcome))
 
-    async def _content(self, request: Request) -> bytes:
+    async def _chat(self, request: Request) -> Answer:
+        """Return the answer to ``request``; what the server refuses of its parameters is left out, now and later."""
+        parameters = self._parameters
+        while True:
+            body = parameters.applied(chat_body(request, _PLACE) | self.extra)
+            try:
+                answer = await self._client.chat(await self._content(request, body))
+            except RequestError as error:
+                if (without := parameters.without_what(error, body)) is None:
+                    raise
+                parameters = without
+            else:
+                self._parameters |= parameters
+                return answer
+
+    async def _found_out(self, sampling: Sampling) -> Probed:
+        request = replace(_PROBE, sampling=sampling, model=self.model)
+        answer, refused = await self._tried(request)
+        if not sampling.logprobs:
+            if refused and not answer:
+                self._news.append(f"what the server supports could not be found out: {refused.args[0]}")
+            return Probed(thinks=bool(answer and answer.thought))
+        thinks = bool(answer and answer.thought) or bool(refused and "thought" in refused.args[0])
+        if answer and answer.first and not any(map(_is_id, answer.first)):
+            return Probed(thinks=thinks)
+        for extra, note in _REMEDIES if answer else ():
+            if bool(answer and answer.first) == ("separate_reasoning" in extra):
+                continue
+            before, self.extra = self.extra, self.extra | extra
+            again, _ = await self._tried(request)
+            if again and again.first and not any(map(_is_id, again.first)):
+                self._news.append(note)
+                return Probed(thinks=thinks or again.thought, remedied=True)
+            self.extra = before
+        return Probed(False, await self._why(request, answer, refused), thinks)
+
+    async def _tried(self, request: Request) -> tuple[Answer | None, RequestError | None]:
+        """Return the answer to a probe, or why it was refused; raises RequestError where trying again may help."""
+        try:
+            return await self._chat(request), None
+        except RequestError as error:
+            if error.status not in (200, 400, 422):
+                raise
+            return None, error
+
+    async def _why(self, request: Request, answer: Answer | None, refused: RequestError | None) -> str:
+        """Return why a probe brought no log-probabilities, as far as that is known."""
+        if answer and answer.first:
+            return "the server names tokens by their ids: start vLLM without --return-tokens-as-token-ids"
+        if answer and answer.thought:
+            return "the server gives no log-probabilities of a model that thinks: start it without --reasoning-parser"
+        if answer:
+            return "the model gives no log-probabilities"
+        plain, _ = await self._tried(replace(request, sampling=replace(request.sampling, logprobs=0)))
+        said = refused.args[0] if refused else ""
+        if plain:
+            return f"the server refuses to give log-probabilities ({said})"
+        return f"whether the model gives log-probabilities could not be found out ({said})"
+
+    async def _content(self, request: Request, body: dict[str, Any]) -> bytes:
         """Return the body to send; pictures are encoded in other threads, once for requests that follow each other."""
         if not request.pictures:
-            return json.dumps(chat_body(request)).encode()
+            return json.dumps(body).encode()
         url = self._urls.get(request.pictures)
         if url is None:
             url = await self._loop.run_in_executor(self._encoders, _encoded, request.pictures)
@@ -165,7 +244,7 @@ class OpenAIBackend:
             while len(self._urls) > 2 * self._concurrency:
                 self._urls.popitem(last=False)
         # a picture is put in afterwards: looking for what JSON must escape in it takes longer than all the rest
-        return json.dumps(chat_body(request, _PLACE)).encode().replace(_PLACE.encode(), url, 1)
+        return json.dumps(body).encode().replace(_PLACE.encode(), url, 1)
 
     async def _end(self) -> None:
         _cancel(asyncio.all_tasks() - {asyncio.current_task()})
@@ -229,6 +308,10 @@ class _Plan:
         else:
             self._group.waiting.append(_Turn(request))
             self._held += 1
+
+
+def _is_id(alternative: tuple[str, float]) -> bool:
+    return _ID.fullmatch(alternative[0]) is not None
 
 
 def _encoded(pictures: tuple[Picture, ...]) -> bytes:

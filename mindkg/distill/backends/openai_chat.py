@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mindkg.distill.backends.json_text import read_json, well_formed
 from mindkg.distill.backends.server_errors import error_message, interrupted, one_line, reported_error
-from mindkg.distill.requests import Answer, Picture, Request, RequestError
+from mindkg.distill.requests import Answer, Picture, Request, RequestError, Sampling
 from mindkg.thoughts import thoughts
 
 _CERTAIN: Final = 1e-3
@@ -21,6 +21,12 @@ _SAME: Final = 1e-4
 
 THOUGHTS: Final = ("reasoning_content", "reasoning")
 """Where servers put thoughts that they have taken out of the answer."""
+
+NO_THINKING: Final[Mapping[str, Any]] = {
+    "chat_template_kwargs": {"enable_thinking": False, "thinking": False},
+    "reasoning_effort": "none",
+}
+"""What switches thinking off: the variables of chat templates (vLLM, SGLang), the effort of Ollama, OpenAI, Mistral."""
 
 _SAID: Final = re.compile(r"[^\W_ĠĊĉ▁]")
 _TAGS: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.S | re.I)
@@ -37,15 +43,19 @@ def chat_body(request: Request, picture: str | None = None) -> dict[str, Any]:
         url = picture or picture_url(request.pictures)
         content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": request.prompt.text}]
     system = [{"role": "system", "content": request.prompt.system}] if request.prompt.system else []
-    sampling = request.sampling
-    body: dict[str, Any] = {
-        "model": request.model,
-        "messages": [*system, {"role": "user", "content": content}],
-        "temperature": sampling.temperature,
-        "max_tokens": sampling.max_tokens,
-        "seed": sampling.seed,
-    }
-    return body | ({"logprobs": True, "top_logprobs": sampling.logprobs} if sampling.logprobs else {})
+    body: dict[str, Any] = {"model": request.model, "messages": [*system, {"role": "user", "content": content}]}
+    return body | _parameters(request.sampling)
+
+
+def _parameters(sampling: Sampling) -> dict[str, Any]:
+    """Return the parameters of a body: OpenAI's, and those of vLLM and other servers where they are needed."""
+    named = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens, "seed": sampling.seed}
+    body: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if sampling.logprobs:
+        body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
+    if sampling.token_ids:
+        body["logprob_token_ids"] = list(sampling.token_ids)
+    return {**body, **NO_THINKING} if sampling.thinking is False else body
 
 
 def picture_url(pictures: tuple[Picture, ...]) -> str:
@@ -82,7 +92,8 @@ def chat_answer(body: Any) -> Answer:
         one_line(reason) if isinstance(reason, str) else None,
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
-        first_token(choice, _text(message) or ""),
+        first_token(choice, text),
+        thought=any(message.get(name) for name in THOUGHTS) or bool(thoughts(text)),
     )
 
 
@@ -110,9 +121,10 @@ def first_token(choice: Mapping[str, Any], text: str = "") -> tuple[tuple[str, f
 def _position(choice: Mapping[str, Any], text: str) -> Mapping[str, Any] | None:
     """Return what a choice says of the answer's first token."""
     logprobs = choice.get("logprobs")
-    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    if not isinstance(content, list) or not all(isinstance(one, Mapping) for one in content):
+    found = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
         return None
+    content: list[Mapping[str, Any]] = found
     tokens = [one["token"] if isinstance(one.get("token"), str) else "" for one in content]
     whole = "".join(tokens)
     spans = [(one.start, one.end) for one in thoughts(whole)]
@@ -122,8 +134,7 @@ def _position(choice: Mapping[str, Any], text: str) -> Mapping[str, Any] | None:
         begin = whole.rfind(text.strip()) if text.strip() else -1
         spans = [(0, begin if begin >= 0 else len(whole))]
     if not spans:
-        first: Mapping[str, Any] | None = next(iter(content), None)
-        return first
+        return next(iter(content), None)
     at = 0
     for one, token in zip(content, tokens, strict=True):
         thought = any(start <= at and at + len(token) <= end for start, end in spans)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from mindkg.distill.backends.event_stream import assembled, is_stream
 from mindkg.distill.backends.json_text import read_json
 from mindkg.distill.backends.openai_chat import chat_answer, server_words
 from mindkg.distill.backends.server_errors import one_line
@@ -40,9 +41,6 @@ _CROWDED: Final = frozenset({429, 503, 529})
 _SECRET: Final = 8
 """Characters that a secret has at least."""
 
-_BOUND: Final = b'"max_tokens":', b'"max_completion_tokens":'
-"""What a body calls the longest answer, and what OpenAI's models from o1 on want it to be called."""
-
 _USELESS: Final = frozenset({*range(300, 400), 401, 403, 404, 405})
 """What says, at the start, that no request will be answered: a wrong key or a wrong address."""
 
@@ -63,7 +61,7 @@ class ChatClient:
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._resume = self._slowed = 0.0
-        self._answered = self._renamed = False
+        self._answered = False
         self._idle: list[httpx.AsyncClient] = []
         self._all: list[httpx.AsyncClient] = []
 
@@ -75,13 +73,10 @@ class ChatClient:
         attempt = 0
         while True:
             await self._enter()
-            started, renamed = time.monotonic(), self._renamed
+            started = time.monotonic()
             try:
-                answer = await self._once(content.replace(*_BOUND, 1) if renamed else content, started)
+                answer = await self._once(content, started)
             except RequestError as error:
-                if error.status == 400 and not renamed and "max_completion_tokens" in error.args[0]:
-                    self._renamed = True
-                    continue
                 attempt += 1
                 error.seconds = time.monotonic() - started
                 if not error.retryable or attempt > self._attempts(error):
@@ -136,7 +131,9 @@ class ChatClient:
         if response.status_code != 200:
             raise self._refused(response, started)
         try:
-            answer = chat_answer(read_json(response.content))
+            kind = response.headers.get("content-type", "")
+            streamed = is_stream(response.content, kind)
+            answer = chat_answer(assembled(response.content) if streamed else read_json(response.content))
         except ValueError:
             said = self._hidden(server_words(response.content))
             raise RequestError(f"the answer is not JSON: {said}", status=200) from None

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from mindkg.distill.backends.base import Outcome
+from mindkg.distill.backends.base import Outcome, Probed
 from mindkg.distill.backends.json_text import read_json, well_formed
-from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError
 from mindkg.identity import cobuy_key
 from mindkg.vocabulary import relation_name
@@ -51,9 +51,10 @@ class ReplayBackend:
                     self._answers[name] = outcome
         self._known = len(self._answers)
 
-    def logprobs(self) -> bool:
-        """Return False where the file holds what a filter said in words."""
-        return not any(name[0] == "filter" for name in self._answers)
+    def probe(self, sampling: Sampling) -> Probed:
+        """Return that there are no log-probabilities where the file holds what a filter said in words."""
+        words = any(name[0] == "filter" for name in self._answers)
+        return Probed(False, "the file holds what the filter said in words") if words else Probed()
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         """Yield each request with the answer that stands in the file, None where there is none."""

@@ -8,9 +8,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from mindkg.distill.backends.base import Backend, Outcome, open_backend
+from mindkg.distill.backends.base import Backend, Outcome, Probed, open_backend
 from mindkg.distill.ledger import Ledger
-from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError, MindKGError
 
 _CHUNK: Final = 16
@@ -45,12 +45,14 @@ class SpreadBackend:
         self._folder = folder
         self._number, self._gpus = _hands(workers, address, options)
         self._chunk = concurrency * _CHUNK
-        self._opens = (address, self.model, self.revision, dict(options), folder)
+        extra = getattr(first, "extra", None)  # what a server was found to need, so that each worker need not find out
+        options = {**options, "extra": extra} if extra else dict(options)
+        self._opens = (address, self.model, self.revision, options, folder)
         self._workers: list[Any] = []
 
-    def logprobs(self) -> bool:
-        """Return what the backend in this process says."""
-        return self._first.logprobs()
+    def probe(self, sampling: Sampling) -> Probed:
+        """Return what the backend in this process finds out."""
+        return self._first.probe(sampling)
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         """Yield the requests chunk by chunk, as the workers have answered them; those of one group stay together.
