@@ -68,8 +68,7 @@ class OxigraphStore:
         file = place.parent / f"{place.name}.nt"
         try:
             progress("writing N-Triples")
-            with file.open("wb") as stream:
-                triples = write_ntriples(folder, stream)
+            triples = write_ntriples(folder, file)
             progress(f"loading {triples:,} triples")
             store = pyoxigraph.Store(str(place))
             store.bulk_load(path=str(file), format=pyoxigraph.RdfFormat.N_TRIPLES, lenient=True)
