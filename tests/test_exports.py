@@ -10,11 +10,17 @@ from pathlib import Path
 import networkx
 import pyarrow.parquet as pq
 import pytest
-from graph_maker import make_graph, read_graph
+from graph_maker import graph_rows, make_graph, read_graph, write_graph
 
 from mindkg.errors import ConservationError
 from mindkg.graph.exports import to_networkx, write_csv, write_graphml
-from mindkg.graph.property_graph import assertion_types, expected_counts, relationship_types, write_property_graph
+from mindkg.graph.property_graph import (
+    assertion_types,
+    expected_counts,
+    node_tables,
+    relationship_types,
+    write_property_graph,
+)
 from mindkg.vocabulary import relations
 
 
@@ -137,3 +143,15 @@ def test_networkx_has_the_properties_and_no_node_of_its_own(folder: Path) -> Non
     mention = data["mentions"][0]
     edge = graph.edges[("Intention", mention["intention_id"]), ("Concept", mention["concept"]), "HAS_CONCEPT"]
     assert (edge["surface"], edge["rep"], edge["rank"]) == (mention["surface"], mention["rep"], mention["rank"])
+
+
+def test_a_pair_has_the_titles_of_its_products(tmp_path: Path) -> None:
+    rows = graph_rows(1, 4, nasty=False)
+    pair = rows["cobuys"][0]
+    one, other = ({row["product_id"]: row for row in rows["products"]}[pair[end]] for end in ("product_a", "product_b"))
+    one["title"], other["title"] = "日" * 39 + " and more", ""
+    write_graph(tmp_path, rows)
+    (titles,) = [table for node, table in node_tables(tmp_path) if node.label == "CoBuy"]
+    found = dict(zip(titles["id"].to_pylist(), titles["title"].to_pylist(), strict=True))
+    assert found[pair["cobuy_id"]] == f"{'日' * 39}… + {other['product_id']}"
+    assert len(found) == len(rows["cobuys"]) and None not in found.values()

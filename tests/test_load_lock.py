@@ -89,7 +89,7 @@ def test_a_part_of_a_graph_answers_only_when_asked_for(
         target.load(other)
     assert "\n" not in str(refused.value)
     for _ in ("while it is loaded", "after it was killed"):
-        with pytest.raises(QueryError, match=r"is being loaded, or its load was interrupted: \d+ (rows|parts) are"):
+        with pytest.raises(QueryError, match=r"is being loaded, or its load was interrupted: [\d,]+ (rows|parts) are"):
             counts(target.open())
         command = ["query", str(kb), "relation-counts", "--engine", target.address]
         run = CliRunner().invoke(app, command)

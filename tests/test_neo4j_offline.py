@@ -21,7 +21,7 @@ from neo4j_graphs import held, wanted
 from neo4j_server import Server
 
 from mindkg import identity
-from mindkg.errors import StoreError
+from mindkg.errors import InputError, StoreError
 from mindkg.graph.neo4j_import import array_delimiter, files, write_neo4j_import
 from mindkg.graph.property_graph import expected_counts
 from mindkg.stores.neo4j import Neo4jStore
@@ -262,3 +262,23 @@ def test_equal_graphs_give_equal_files(tmp_path: Path) -> None:
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
     assert pa.table(dict(files(tmp_path / "graph-a"))["MindKG"]).num_rows == 1
+
+
+@pytest.mark.parametrize(("table", "column"), [("products", "product_id"), ("concepts", "concept")])
+def test_an_id_that_neo4j_cannot_index_is_named_before_anything_is_written(
+    table: str, column: str, tmp_path: Path
+) -> None:
+    rows = graph_rows(1, 4, nasty=False)
+    rows[table][0][column] = "long日" * 1_500
+    write_graph(folder := tmp_path / "graph", rows)
+    for work in (
+        lambda: load_online(folder, "bolt://127.0.0.1:1"),
+        lambda: load_offline(folder, tmp_path / "no-neo4j"),
+        lambda: write_neo4j_import(folder, tmp_path / "out"),
+    ):
+        with pytest.raises(
+            InputError, match=r"at most 8,164 bytes, and 1 of \w+ are longer \(\w+ 'long日long"
+        ) as error:
+            work()
+        assert "of 10,500 bytes" in str(error.value) and len(str(error.value)) < 400
+    assert not (tmp_path / "out").exists()

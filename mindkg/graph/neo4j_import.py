@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from mindkg.errors import ConservationError
-from mindkg.graph.folder import fingerprint
+from mindkg.errors import ConservationError, InputError
 from mindkg.graph.property_graph import (
     NODES,
     NodeTable,
     RelationshipTable,
     assertion_types,
+    graph_key,
     node_tables,
     relationship_tables,
     relationship_types,
@@ -35,6 +35,9 @@ FORMS: Final = ("csv", "parquet")
 
 MARK: Final = "mindkg_load"
 """The property of all that mindkg wrote: the number of the load that wrote it last; an import is the first."""
+
+LONGEST_ID: Final = 8164
+"""Bytes of UTF-8 that Neo4j 5.26 takes for an id: a longer value does not fit into the index of its constraint."""
 
 _STATE: Final = "MindKG"
 _ASSERTIONS: Final = "assertions"
@@ -50,7 +53,11 @@ _BUFFER: Final = 4 << 20
 
 
 def write_neo4j_import(folder: Path, out: Path, forms: Sequence[str] = FORMS) -> dict[str, int]:
-    """Write the files of the graph folder ``folder`` with import.sh and a README into ``out``; return rows by file."""
+    """Write the files of the graph folder ``folder`` with import.sh and a README into ``out``; return rows by file.
+
+    Raises InputError where Neo4j would not take an id.
+    """
+    check_ids(folder)
     delimiter = array_delimiter(folder)
     out.mkdir(parents=True, exist_ok=True)
     rows, longest = write_files(folder, out, forms, delimiter)
@@ -68,6 +75,19 @@ def write_neo4j_import(folder: Path, out: Path, forms: Sequence[str] = FORMS) ->
     (out / "after-import.cypher").write_text("".join(definitions()), "utf-8")
     (out / "import.sh").chmod(0o755)
     return rows
+
+
+def check_ids(folder: Path) -> None:
+    """Raise InputError, which names the first, where a node of the graph folder has an id too long for Neo4j."""
+    for node in NODES:
+        ids = pq.read_table(folder / f"{node.source}.parquet", columns=[node.rename["id"]]).column(0)
+        long = ids.filter(pc.greater(pc.binary_length(ids), LONGEST_ID))
+        if len(long):
+            first = long[0].as_py()
+            message = f"Neo4j takes ids of at most {LONGEST_ID:,} bytes, and {len(long):,} of {node.label} are longer"
+            record = f"{node.label} {first[:60]!r}… of {len(first.encode()):,} bytes"
+            hint = "Shorten it in the source and build the KB again, or load into ladybug, oxigraph or sparql"
+            raise InputError(message, record=record, hint=hint)
 
 
 def write_files(
@@ -108,7 +128,7 @@ def files(folder: Path, *, finished: bool = True) -> Iterator[tuple[str, pa.Tabl
             yield _ASSERTIONS, pa.concat_tables(assertions)
             assertions.clear()
         yield type_.type, _headed(table, type_)
-    state = {"id:ID(MindKG)": ["load"], "load:long": [1], "graph": [fingerprint(folder)]}
+    state = {"id:ID(MindKG)": ["load"], "load:long": [1], "graph": [graph_key(folder)]}
     yield _STATE, pa.table({**state, "rows:long": [total], "finished:boolean": [finished]})
 
 

@@ -18,7 +18,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mindkg.errors import ConservationError
+from mindkg.graph.folder import fingerprint
 from mindkg.vocabulary import relations
+
+VERSION: Final = 2
+"""Raised when other nodes, relationships or properties are made of the same tables: what was loaded is loaded anew."""
+
+_PAIR_TITLE: Final = "pair_title"
+"""The one column that no table of a graph folder has: the titles of a pair's two products, shortened."""
+_TITLE_LENGTH: Final = 40
+"""Characters of each of the two titles."""
 
 _TEXT, _INT, _FLOAT, _BOOL, _TEXTS = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.list_(pa.string())
 
@@ -63,7 +72,7 @@ NODES: Final = (
         ("category", "category", _TEXTS),
         ("image", "image", _TEXT),
     ),
-    _node("CoBuy", "cobuys", ("id", "cobuy_id", _TEXT), ("support", "support", _INT)),
+    _node("CoBuy", "cobuys", ("id", "cobuy_id", _TEXT), ("title", _PAIR_TITLE, _TEXT), ("support", "support", _INT)),
     _node("Intention", "intentions", ("id", "intention_id", _TEXT), ("text", "text", _TEXT)),
     _node("Concept", "concepts", ("id", "concept", _TEXT), ("label", "concept", _TEXT), ("vague", "vague", _BOOL)),
     _node(
@@ -119,9 +128,36 @@ def relationship_types() -> tuple[RelationshipTable, ...]:
 def node_tables(folder: Path) -> Iterator[tuple[NodeTable, pa.Table]]:
     """Yield the nodes of each label of the graph folder ``folder``, in the order of their ids."""
     for node in NODES:
-        names = list(dict.fromkeys(node.rename.values()))
+        names = [name for name in dict.fromkeys(node.rename.values()) if name != _PAIR_TITLE]
         rows = pq.read_table(folder / f"{node.source}.parquet", columns=names)
+        if _PAIR_TITLE in node.rename.values():
+            rows = rows.append_column(_PAIR_TITLE, _pair_titles(folder))
         yield node, pa.table([rows[node.rename[name]] for name in node.schema.names], schema=node.schema)
+
+
+def graph_key(folder: Path) -> str:
+    """Return what distinguishes the property graph of the graph folder ``folder`` from others, in a server too."""
+    return f"{fingerprint(folder)}-{VERSION}"
+
+
+def _pair_titles(folder: Path) -> pa.ChunkedArray:
+    """Return "TITLE + TITLE" for each co-buy; the id stands in for a title that is missing or empty."""
+    products = pq.read_table(folder / "products.parquet", columns=["product_id", "title"])
+    named = pc.and_(pc.is_valid(products["title"]), pc.not_equal(products["title"], ""))
+    titles = pc.if_else(pc.fill_null(named, False), products["title"], products["product_id"])
+    long = pc.greater(pc.utf8_length(titles), _TITLE_LENGTH)
+    cut = pc.binary_join_element_wise(
+        pc.utf8_rtrim_whitespace(pc.utf8_slice_codeunits(titles, 0, _TITLE_LENGTH)), "…", ""
+    )
+    titles = pc.if_else(long, cut, titles)
+    cobuys = pq.read_table(folder / "cobuys.parquet", columns=["product_a", "product_b"])
+    ends = [_titles_of(cobuys[name], products["product_id"], titles) for name in ("product_a", "product_b")]
+    return pc.binary_join_element_wise(*ends, " + ")
+
+
+def _titles_of(ids: pa.ChunkedArray, known: pa.ChunkedArray, titles: pa.ChunkedArray) -> pa.ChunkedArray:
+    found = titles.take(pc.index_in(ids, known))
+    return pc.if_else(pc.is_valid(found), found, ids)
 
 
 def relationship_tables(folder: Path) -> Iterator[tuple[RelationshipTable, pa.Table]]:

@@ -179,19 +179,30 @@ def load_store(engine: str, folder: Path, target: Path, progress: Progress | Non
     """Load the graph folder ``folder`` into a new store ``target`` of ``engine`` and return what it holds by class.
 
     The store is built beside ``target``, its counts are compared with the tables, and only then it gets its name: a
-    load that is killed leaves nothing under ``target``. Raises StoreError where a count differs.
+    load that is killed leaves nothing under ``target``. It is built in a process of its own, since engines abort
+    where memory or disk space ends. Raises StoreError where that fails or a count differs.
+    """
+    from mindkg.stores import build_process
+
+    engine_class(engine)
+    with _beside(target) as place:
+        return build_process.build(engine, folder, place, progress or (lambda line: None))
+
+
+def built(engine: str, folder: Path, place: Path, progress: Progress) -> dict[str, int]:
+    """Write the graph folder ``folder`` into a store in the empty folder ``place``; return what it holds by class.
+
+    Raises StoreError where a count differs from the tables.
     """
     implementation = engine_class(engine)
-    report = progress or (lambda line: None)
-    with _beside(target) as place:
-        implementation.build(folder, place, report)
-        report("checking the counts")
-        store = implementation.open(place)
-        try:
-            found = counts(store)
-        finally:
-            store.close()
-        check_counts(engine, expected_counts(folder), found)
+    implementation.build(folder, place, progress)
+    progress("checking the counts")
+    store = implementation.open(place)
+    try:
+        found = counts(store)
+    finally:
+        store.close()
+    check_counts(engine, expected_counts(folder), found)
     return found
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import ladybug
 
 _FILE: Final = "graph.lbug"
+_SAID: Final = 200
 _POOL: Final = 2 << 30
 """Buffer pool in bytes: LadybugDB's own default is 80 % of the machine's memory."""
 
@@ -61,7 +62,7 @@ class LadybugStore:
                     connection.execute(_copy(name, Path(files) / f"{name}.parquet"))
             connection.execute("CHECKPOINT;")
         except RuntimeError as error:
-            raise StoreError(f"LadybugDB refuses the graph: {one_line(error)}") from error
+            raise StoreError(f"LadybugDB refuses the graph: {one_line(error)[:_SAID]}") from error
         finally:
             connection.close()
             database.close()

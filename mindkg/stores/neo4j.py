@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import pyarrow as pa
 
 from mindkg.errors import QueryError, StoreError
-from mindkg.graph.folder import fingerprint
 from mindkg.graph.neo4j_import import definitions
+from mindkg.graph.property_graph import graph_key
 from mindkg.resources import data_folder
 from mindkg.stores.base import SERVERS, Dialect, Progress, changed_meanwhile, one_line, partial_graph
 
@@ -143,7 +143,7 @@ class Neo4jStore:
     def holds(self, folder: Path) -> bool | None:
         """Return whether the graph folder ``folder``, whole, was loaded into it; None where mindkg wrote nothing."""
         state = self._state(StoreError)
-        return bool(state[0]["finished"]) and state[0]["graph"] == fingerprint(folder) if state else None
+        return bool(state[0]["finished"]) and state[0]["graph"] == graph_key(folder) if state else None
 
     def _state(self, kind: type[StoreError] | type[QueryError]) -> list[dict[str, Any]]:
         """Return what the node MindKG says of the last load, no row where mindkg loaded nothing."""

@@ -19,14 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.errors import StoreError
-from mindkg.graph.folder import fingerprint
-from mindkg.graph.neo4j_import import without_empty_lists
+from mindkg.graph.neo4j_import import check_ids, without_empty_lists
 from mindkg.graph.property_graph import (
     NODES,
     NodeTable,
     RelationshipTable,
     assertion_types,
     expected_counts,
+    graph_key,
     node_tables,
     relationship_tables,
     relationship_types,
@@ -70,15 +70,17 @@ def load_online(
 
     What an earlier load wrote is updated, and removed where it is gone; nodes that mindkg did not write stay as they
     are. A load that was interrupted goes on. Raises StoreError where the server cannot be reached or written to, where
-    it has nodes of the same labels that mindkg did not write, and where its counts differ from the tables.
+    it has nodes of the same labels that mindkg did not write, and where its counts differ from the tables; InputError
+    for an id that Neo4j does not take.
     """
     say = progress or (lambda line: None)
+    check_ids(folder)
     store = Neo4jStore.connect(address, user=user, database=database, partial=True)
     try:
         _check_writable(store)
         check_foreign(store)
         define(store, say)
-        graph = fingerprint(folder)
+        graph = graph_key(folder)
         with load_lock(_Board(store), say) as claim:
             if holds(store, folder, graph):
                 say("Neo4j holds this graph already")
@@ -94,6 +96,7 @@ def explain_online(folder: Path, address: str) -> list[str]:
 
     Raises StoreError for an address that ``load_online`` refuses.
     """
+    check_ids(folder)
     nodes = ", ".join(f"{len(rows):,} {node.label}" for node, rows in node_tables(folder))
     types = ", ".join(f"{len(rows):,} {type_.type}" for type_, rows in relationship_tables(folder) if len(rows))
     return [

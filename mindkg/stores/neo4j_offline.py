@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from mindkg.errors import StoreError
-from mindkg.graph.folder import fingerprint
-from mindkg.graph.neo4j_import import FORMS, arguments, array_delimiter, write_files
-from mindkg.graph.property_graph import NODES, expected_counts, relationship_types
-from mindkg.stores.base import Progress, check_counts, counts
+from mindkg.graph.neo4j_import import FORMS, arguments, array_delimiter, check_ids, write_files
+from mindkg.graph.property_graph import NODES, expected_counts, graph_key, relationship_types
+from mindkg.stores.base import Progress, check_counts, counts, one_line
 from mindkg.stores.neo4j import Neo4jStore, define, statement
 from mindkg.stores.neo4j_home import Neo4jHome
 from mindkg.stores.neo4j_load import Counts, expected_rows, holds
@@ -31,6 +30,7 @@ def load_offline(
     server runs, where the importer fails, and where the counts differ from the tables.
     """
     say = progress or (lambda line: None)
+    check_ids(folder)
     neo4j = Neo4jHome(home)
     name = _name(neo4j, database)
     begun = _begun(neo4j, name)
@@ -49,6 +49,7 @@ def load_offline(
 
 def explain_offline(folder: Path, home: str | Path, *, database: str | None = None) -> list[str]:
     """Return what ``load_offline`` would do, a line a step."""
+    check_ids(folder)
     neo4j = Neo4jHome(home)
     name = _name(neo4j, database)
     there = (neo4j.data() / "databases" / name).is_dir()
@@ -79,7 +80,12 @@ def import_files(folder: Path, home: Neo4jHome, database: str, say: Progress) ->
     with tempfile.TemporaryDirectory(prefix=".mindkg-import-", dir=home.path) as files:
         say("writing files for the importer")
         # not Parquet: the importer reads no lists from it
-        rows, longest = write_files(folder, Path(files), FORMS[:1], delimiter, finished=False)
+        try:
+            rows, longest = write_files(folder, Path(files), FORMS[:1], delimiter, finished=False)
+        except OSError as error:
+            hint = "Free some space, or move Neo4j to a larger disk: the files take about as much as the tables"
+            message = f"The files for the importer cannot be written: {error.strerror or one_line(error)}"
+            raise StoreError(message, record=files, hint=hint) from error
         say(f"importing {sum(rows.values()):,} nodes and relationships")
         options = [*arguments(FORMS[0], delimiter, longest), "--overwrite-destination=true"]
         home.data().mkdir(parents=True, exist_ok=True)
@@ -96,7 +102,7 @@ def _held(home: Neo4jHome, database: str, folder: Path, *, cut_off: bool) -> Cou
     try:
         with home.server(database) as address, closing(_connected(address, database)) as store:
             others = store.run(statement("load/other-nodes"))[0]["n"]
-            if not others and not cut_off and holds(store, folder, fingerprint(folder)):
+            if not others and not cut_off and holds(store, folder, graph_key(folder)):
                 define(store, lambda line: None)
                 held = counts(store)
     except StoreError:
