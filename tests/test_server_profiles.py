@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lvlm_server import running
 
+from mindkg.distill.backends.batch import BatchWriter
 from mindkg.distill.backends.openai import OpenAIBackend
 from mindkg.distill.backends.openai_chat import NO_THINKING, chat_answer
 from mindkg.distill.backends.parameters import FORBIDDABLE, Parameters
@@ -186,3 +189,14 @@ def test_parts_that_are_thoughts_are_not_the_answer() -> None:
         {"type": "text", "text": "Yes."},
     ]
     assert chat_answer({"choices": [{"message": {"content": parts}, "finish_reason": "stop"}]}).text == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("model", "bound"),
+    [("gpt-4o", "max_tokens"), ("o3-mini", "max_completion_tokens"), ("openai/gpt-5.1", "max_completion_tokens")],
+)
+def test_a_batch_file_names_the_longest_answer_as_the_model_does(tmp_path: Path, model: str, bound: str) -> None:
+    with BatchWriter(tmp_path / "batch.jsonl", model) as writer:
+        list(writer.answers([request("hello", SCORED)]))
+    body = json.loads((tmp_path / "batch.jsonl").read_text("utf-8"))["body"]
+    assert {"max_tokens", "max_completion_tokens"} & set(body) == {bound}
