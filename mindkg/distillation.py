@@ -49,6 +49,7 @@ def distill(
     relations: Sequence[str] = (),
     max_error_rate: float = 0.1,
     workers: int | None = None,
+    token_ids: bool = False,
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
     options: Mapping[str, Any] | None = None,
@@ -57,7 +58,8 @@ def distill(
     """Run ``passes`` over the products and pairs of ``kb`` and return what was done.
 
     ``backend`` is a URL, ``local:MODEL``, ``replay:FILE`` or a Backend; ``options`` are those of its class.
-    ``relations`` are those to ask for (all by default); ``asked`` are further fields of ``Settings``. Only what the
+    ``relations`` are those to ask for (all by default); ``asked`` are further fields of ``Settings``. With
+    ``token_ids`` the filter asks for the tokens of yes and no themselves, where the server can (vLLM). Only what the
     ledger does not hold is sent, so a call that was interrupted goes on where it stopped. On Ray (``use_runner``)
     ``workers`` of the cluster ask side by side: one a machine by default, one a GPU if the model is local. Raises
     MindKGError where more than ``max_error_rate`` of the requests fail.
@@ -74,6 +76,8 @@ def distill(
         with directory.writing(), directory.scratch() as staging:
             with ledger(directory) as known:
                 settings = _fitted(settings, opened, known, tell)
+                if token_ids and settings.filter_mode == "score":
+                    settings = _with_token_ids(settings, opened, tell)
             asking, answers = _asking(opened, backend, directory, workers, options or {})
             with answers:
                 with closing(asking):  # what workers still write to is not compacted
@@ -322,6 +326,18 @@ def _fitted(settings: Settings, backend: Backend, known: Ledger, say: Callable[[
         say("the model thinks before it answers: the filter scores the first word after the thought (see --thinking)")
         return replace(fitted, thinking="on")
     return fitted
+
+
+def _with_token_ids(settings: Settings, backend: Backend, say: Callable[[str], None]) -> Settings:
+    """Return the settings with the tokens of yes and no, so that none of their spellings is missing from a score."""
+    from mindkg.distill.backends.openai import OpenAIBackend
+
+    if not isinstance(backend, OpenAIBackend):
+        raise InputError("only a server can be asked for tokens by their ids", hint="Leave --token-ids out")
+    found = replace(settings, token_ids=backend.token_ids())
+    for note in backend.notes():
+        say(note)
+    return found
 
 
 def _with(settings: Settings, kb: KBDirectory) -> list[dict[str, Any]]:

@@ -122,6 +122,9 @@ class _Server:
             return self.send(writer, 401, {"error": {"message": f"wrong key: {auth and auth[1]}"}})
         if path == "/v1/models":
             return self.send(writer, 200, {"data": [{"id": name} for name in self.options.models]})
+        if path == "/tokenize" and self.options.profile == "vllm":
+            word = json.loads(content)["prompt"]
+            return self.send(writer, 200, {"tokens": [_IDS[word]] if word in _IDS else [7, 8]})
         if (way, path) != ("POST", "/v1/chat/completions"):
             return self.send(writer, 404, {"detail": "Not Found"})
         self.requests += 1
@@ -211,6 +214,9 @@ class _Server:
         return True
 
 
+_IDS = {"Yes": 1, " yes": 2, "No": 3, " no": 4}
+
+
 def _in_profile(profile: str, choice: dict[str, Any], body: dict[str, Any]) -> None:
     """Change an answer as servers do that have ways of their own."""
     content = choice["logprobs"]["content"] if "logprobs" in choice else []
@@ -220,6 +226,10 @@ def _in_profile(profile: str, choice: dict[str, Any], body: dict[str, Any]) -> N
             one["token"] = f"token_id:{len(one['token'])}"
     elif profile == "parser" and body.get("separate_reasoning") is not False:
         choice.pop("logprobs", None)
+    elif profile == "vllm" and body.get("logprob_token_ids"):
+        words = {number: word for word, number in _IDS.items()}
+        for one in content:
+            one["top_logprobs"] = [{"token": words[n], "logprob": -n} for n in body["logprob_token_ids"]]
     elif profile == "alone":
         for one in content:
             one["top_logprobs"] = []

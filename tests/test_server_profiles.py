@@ -200,3 +200,20 @@ def test_a_batch_file_names_the_longest_answer_as_the_model_does(tmp_path: Path,
         list(writer.answers([request("hello", SCORED)]))
     body = json.loads((tmp_path / "batch.jsonl").read_text("utf-8"))["body"]
     assert {"max_tokens", "max_completion_tokens"} & set(body) == {bound}
+
+
+def test_vllm_is_asked_for_the_tokens_of_yes_and_no() -> None:
+    with running(profile="vllm") as server:
+        backend = OpenAIBackend(server.address, "stub")
+        ids = backend.token_ids()
+        assert ids == (1, 2, 3, 4) and not backend.notes()
+        scored = Settings("stub", token_ids=ids)
+        (answer,) = asked(backend, "hello", sampling=sampling("filter", scored))
+        assert answer.first and {"Yes", " yes", "No", " no"} <= {token for token, _ in answer.first}
+        assert '"logprob_token_ids": [1, 2, 3, 4]' in run_of("filter", scored).parameters
+        backend.close()
+    for options in ({}, {"profile": "vllm", "forbidden": {"logprob_token_ids": True}}):
+        with running(**options) as server:
+            backend = OpenAIBackend(server.address, "stub")
+            assert backend.token_ids() == () and any("logprob_token_ids" in note for note in backend.notes())
+            backend.close()

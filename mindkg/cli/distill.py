@@ -183,6 +183,9 @@ def distill(
     thinking: Annotated[
         str, typer.Option(help="off switches it off; on lets the filter think before its score; default: the server's.")
     ] = "default",
+    token_ids: Annotated[
+        bool, typer.Option("--token-ids", help="Ask for the tokens of yes and no themselves, not the likeliest (vLLM).")
+    ] = False,
     concurrency: Annotated[int, typer.Option(help="Requests in flight at a server, at most.")] = 16,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for an answer of a server.")] = 300.0,
     max_error_rate: Annotated[
@@ -268,6 +271,7 @@ def distill(
             revision=revision,
             max_error_rate=max_error_rate,
             workers=workers,
+            token_ids=token_ids,
             options=options,
             say=say,
             progress=progress,

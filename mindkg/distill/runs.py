@@ -48,6 +48,8 @@ def run_of(stage: Pass, settings: Settings, features_run: str = "") -> Run:
         given |= {"threshold": settings.threshold, "min_coverage": settings.min_coverage}
         if settings.top_logprobs != LOGPROBS:
             given["top_logprobs"] = settings.top_logprobs
+        if settings.token_ids:
+            given["logprob_token_ids"] = settings.token_ids
         if settings.calibration:
             given["calibration"] = asdict(settings.calibration)
     version, parameters = template(prompt).version, json.dumps(given, sort_keys=True)
@@ -83,6 +85,7 @@ def sampling(stage: Pass, settings: Settings, sample: int = 0) -> Sampling:
     known |= {"seed": settings.seed + sample, "thinking": False if settings.thinking == "off" else None}
     if stage == "filter" and settings.filter_mode == "score":
         known |= {"temperature": 0.0, "seed": settings.seed, "logprobs": settings.top_logprobs}
+        known["token_ids"] = settings.token_ids
         if settings.thinking != "on":
             known["max_tokens"] = 1
     return Sampling(**known | {name: None for name in settings.omit if name != "logprobs"})

@@ -36,7 +36,7 @@ class Settings:
     score of at least ``threshold`` is a yes, and a coverage below ``min_coverage`` is unparsable; a ``calibration`` is
     applied to the scores first. Parameters in ``omit`` are not sent. ``thinking`` is ``off`` (switched off), ``on``
     (the filter gives the model room to think and scores the first token after it) or what the server does by default.
-    ``top_logprobs`` is how many alternatives are asked for.
+    ``top_logprobs`` is how many alternatives are asked for, or else the log-probabilities of ``token_ids``.
     """
 
     model: str
@@ -54,6 +54,7 @@ class Settings:
     omit: tuple[str, ...] = ()
     thinking: Thinking = "default"
     top_logprobs: int = 20
+    token_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_words("pass", self.passes, PASSES)

@@ -21,6 +21,7 @@ from mindkg.distill.backends.openai_chat import chat_answer, chat_body, picture_
 from mindkg.distill.backends.openai_client import ChatClient
 from mindkg.distill.backends.parameters import Parameters
 from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
+from mindkg.distill.scores import answer_word
 from mindkg.errors import InputError, MindKGError
 
 __all__ = ["OpenAIBackend", "chat_answer", "chat_body"]
@@ -43,6 +44,9 @@ _PROBE: Final = Request(
     sampling=Sampling(),
     model="",
 )
+
+_SPELLINGS: Final = tuple(space + word for space in ("", " ") for word in ("Yes", "yes", "YES", "No", "no", "NO"))
+"""The spellings of the two words that are asked for by their tokens."""
 
 _ID: Final = re.compile(r"token_id:\d+")
 """How vLLM names a token where it is told to name it by its id."""
@@ -106,6 +110,10 @@ class OpenAIBackend:
         return replace(
             found, omitted=tuple(sorted(known.omitted)), lowered=tuple(sorted(known.lowered.items())), notes=notes
         )
+
+    def token_ids(self) -> tuple[int, ...]:
+        """Return the tokens that spell yes or no, where the server gives their log-probabilities (vLLM), else none."""
+        return self._run(self._spellings())
 
     def notes(self) -> list[str]:
         """Return what has been found out of the server since this was asked before, a line each."""
@@ -209,6 +217,18 @@ class OpenAIBackend:
                 return Probed(thinks=thinks or again.thought, remedied=True)
             self.extra = before
         return Probed(False, await self._why(request, answer, refused), thinks)
+
+    async def _spellings(self) -> tuple[int, ...]:
+        tokens = [await self._client.tokens(self.model, word) for word in _SPELLINGS]
+        ids = tuple(sorted({one[0] for one in tokens if len(one) == 1}))
+        if ids:
+            asked = Sampling(temperature=0.0, max_tokens=1, logprobs=20, token_ids=ids)
+            answer, _ = await self._tried(replace(_PROBE, sampling=asked, model=self.model))
+            others = [token for token, _ in (answer.first if answer and answer.first else ()) if not answer_word(token)]
+            if answer and answer.first and len(others) <= 1 and "logprob_token_ids" not in self._parameters.omitted:
+                return ids
+        self._news.append("the server knows no logprob_token_ids (vLLM does): the likeliest tokens are asked for")
+        return ()
 
     async def _tried(self, request: Request) -> tuple[Answer | None, RequestError | None]:
         """Return the answer to a probe, or why it was refused; raises RequestError where trying again may help."""

@@ -109,6 +109,17 @@ class ChatClient:
                 raise self._useless(response.status_code, message) from None
             raise MindKGError(message, record=self.address, hint="Give the model's name with --model") from None
 
+    async def tokens(self, model: str, text: str) -> list[int]:
+        """Return the ids of the tokens of ``text``, as vLLM's ``/tokenize`` gives them; none where it is not there."""
+        body = {"model": model, "prompt": text, "add_special_tokens": False}
+        try:
+            with self._connection() as http:
+                response = await http.post(f"{self.address.removesuffix('/v1')}/tokenize", json=body, timeout=_CONNECT)
+            found = response.json()["tokens"] if response.status_code == 200 else []
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, RecursionError):
+            return []
+        return found if isinstance(found, list) and all(type(token) is int for token in found) else []
+
     async def close(self) -> None:
         """Close the connections."""
         for http in self._all:
