@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import ROOT, blocks
 
 import mindkg
 from mindkg.knowledge_base import KnowledgeBase
@@ -104,3 +109,44 @@ def test_real_kbs_are_sound(built: dict[str, KnowledgeBase]) -> None:
 
 def test_shacl_says_the_same_of_a_real_kb(built: dict[str, KnowledgeBase]) -> None:
     assert built["intentionqa"].validate(shacl=True) == []
+
+
+def test_the_readme_shows_what_a_build_of_real_rows_prints(built: dict[str, KnowledgeBase], real_data: Path) -> None:
+    (block,) = [text for text in blocks("text", (ROOT / "README.md").read_text("utf-8")) if "$ mindkg build" in text]
+    shown, *lines = block.splitlines()
+    assert "mind_llava_sample.csv.gz --isa hearst_isa.tsv.gz" in shown
+    command = ["build", real_data / MIND, "--isa", real_data / "isa" / "hearst_isa.tsv.gz", "-o", built["mind"].path]
+    done = subprocess.run([sys.executable, "-m", "mindkg", *map(str, command)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for line in lines:
+        assert line.removeprefix("kb: ") in done.stderr
+
+
+def test_the_page_on_parsing_shows_how_relations_are_stated(built: dict[str, KnowledgeBase]) -> None:
+    kb = built["mind"]
+    titles = {row["product_id"]: row["title"] for row in kb.table("products").to_pylist()}
+    pairs = {r["cobuy_id"]: [titles[r["product_a"]], titles[r["product_b"]]] for r in kb.table("cobuys").to_pylist()}
+    counts: dict[str, Counter[str]] = {}
+    for row in kb.table("generations").to_pylist():
+        parsed = mindkg.parse_intention(row["text"], row["relation"], [t for t in pairs[row["cobuy_id"]] if t])
+        for name in (row["relation"], "all"):
+            counts.setdefault(name, Counter())[str(parsed.stated)] += 1
+    page = (ROOT / "docs" / "parsing.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| (\w+) \| (\d+ \| \d+% \| \d+% \| \d+%) \|$", page, re.M))
+    shares = {
+        name: [f"{n[word] / n.total():.0%}" for word in ("asked", "retyped", "open")] for name, n in counts.items()
+    }
+    assert rows == {name: " | ".join([str(counts[name].total()), *shares[name]]) for name in counts}
+
+
+def test_the_page_on_linking_shows_how_many_assertions_have_a_concept(built: dict[str, KnowledgeBase]) -> None:
+    page = (ROOT / "docs" / "linking.md").read_text("utf-8")
+    texts = {"mind": "MIND, intention", "folkscope-tail": "MIND, tail", "intentionqa": "IntentionQA"}
+    numbers = []
+    for name, called in texts.items():
+        linked = set(built[name].table("mentions")["intention_id"].to_pylist())
+        intentions = built[name].table("assertions")["intention_id"].to_pylist()
+        share = sum(intention in linked for intention in intentions) / len(intentions)
+        assert f"| {called} | Hearst | {100 * share:.1f} % |" in page
+        numbers.append(f"{len(intentions):,}")
+    assert f"({numbers[0]}, {numbers[1]} and {numbers[2]} distinct assertions)" in page
