@@ -55,6 +55,10 @@ class ConservationError(MindKGError):
     """A stage whose rows read are not its rows kept plus its rows rejected."""
 
 
+class RejectedError(InputError):
+    """A run that rejected most rows of a file: what it read is hardly what was meant."""
+
+
 class QueryError(MindKGError):
     """A query that is unknown, lacks a parameter or is refused by the engine."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from mindkg.errors import InputError, MindKGError
+from mindkg.errors import InputError, MindKGError, UsageError
 from mindkg.object_store import Objects, address_of
 from mindkg.places import remove
 from mindkg.storage import KBDirectory, Manifest, file_sha256
@@ -15,7 +17,10 @@ from mindkg.storage import KBDirectory, Manifest, file_sha256
 _REPLACE: Final = "Give another KB with -o, or replace them: --replace"
 
 Input = Path | str
-"""A file, or the address of an object."""
+"""A file, the address of an object, or ``STDIN``."""
+
+STDIN: Final = "-"
+"""Stands for standard input, which is copied to a file: it is read more than once."""
 
 
 def input_of(place: str | Path) -> Input:
@@ -38,6 +43,11 @@ class Inputs:
         if place not in self._copies:
             self._report()
             copy = self._folder / f"{len(self._copies):05}" / place.rpartition("/")[2]
+            if place == STDIN:
+                copy = copy.with_name("stdin")
+                _spool(copy)
+                self._copies[place] = copy
+                return copy
             try:
                 Objects(place).get("", copy)
             except FileNotFoundError:
@@ -66,6 +76,9 @@ class Inputs:
         seen = {(k["path"], k["bytes"], k.get("modified_ns", k.get("etag"))): k["sha256"] for k in known}
         inputs = []
         for place in places:
+            if place == STDIN:
+                inputs.append({**_file(self.file(place)), "path": STDIN, "sha256": file_sha256(self.file(place))})
+                continue
             one = _file(place) if isinstance(place, Path) else _object(place)
             sha256 = seen.get(tuple(one.values())) or file_sha256(self.file(place))
             path, size, mark = one.items()
@@ -79,7 +92,8 @@ def check_same_inputs(before: Manifest, inputs: Sequence[Mapping[str, Any]], opt
     A file may change, move or get a neighbour: what the KB was made of is read again then. Other files instead, or the
     same ones in another format or from another column, are other inputs.
     """
-    here = {(i["role"], i["path"]) for i in inputs} | {(i["role"], i["sha256"]) for i in inputs}
+    named = {(i["role"], i["path"]) for i in inputs if i["path"] != STDIN}
+    here = named | {(i["role"], i["sha256"]) for i in inputs}
     known = [i for i in before.inputs if i["role"] != "isa"]
     lost = [i["path"] for i in known if not {(i["role"], i["path"]), (i["role"], i["sha256"])} & here]
     if lost:
@@ -104,6 +118,14 @@ def inputs_of(kb: KBDirectory, report: Callable[[], None]) -> Iterator[Inputs]:
         yield Inputs(folder, report)
     finally:
         remove(folder)
+
+
+def _spool(copy: Path) -> None:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("nothing is piped into stdin", hint="Pipe the source in, as in: zcat FILE | mindkg build -")
+    copy.parent.mkdir(parents=True)
+    with copy.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
 
 
 def _file(path: Path) -> dict[str, Any]:

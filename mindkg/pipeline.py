@@ -11,8 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mindkg.errors import UsageError
-from mindkg.inputs import Input, Inputs, check_same_inputs, input_of, inputs_of
+from mindkg.errors import RejectedError, UsageError
+from mindkg.inputs import STDIN, Input, Inputs, check_same_inputs, input_of, inputs_of
+from mindkg.rejections import mostly_rejected
 from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, silent, tables_of
 from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, fingerprint
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mindkg.images import Fetched
 
 SKIPPED: Final = -1
+_CHECKED: Final = ("sources", "parse")
+"""The stages that must not reject most of what they read."""
 _OPTIONS: Final[dict[str, Any]] = {
     "format": None,
     "field": None,
@@ -71,9 +74,10 @@ def build(
     embed: str | None = None,
     spacy: str | None = None,
     replace: bool = False,
+    allow_rejects: bool = False,
     progress: Progress | None = None,
 ) -> Built:
-    """Build the KB ``output`` from ``sources`` (paths, glob patterns or addresses) and return what was done.
+    """Build the KB ``output`` from ``sources`` (paths, glob patterns, addresses, - for stdin) and report what was done.
 
     Without sources it goes on from what the KB holds, with the options it was built with where none is given.
     ``format`` is one of ``mindkg.sources.FORMATS`` (found from content by default); ``field`` the column that holds
@@ -83,7 +87,8 @@ def build(
     its ``parents`` likeliest hypernyms, ``levels`` steps up. ``embed`` names a model of sentence embeddings that helps
     to choose senses, ``spacy`` a trained pipeline that takes the place of the rules for phrases. Raises InputError for
     what cannot be read, and where the KB was made of other inputs and not ``replace``; LockedError where another build
-    is running.
+    is running; RejectedError where most rows of a file, or most answers, are rejected and not ``allow_rejects``: a KB
+    that is new is published all the same, so that its rejects can be read, any other one stays as it was.
     """
     from mindkg.sources import read
 
@@ -109,7 +114,7 @@ def build(
     source = Source({"source": files}, [format, field], lambda here, staging, report: read(
         here["source"], staging=staging, format=format, field=field, progress=report
     ))  # fmt: skip
-    return run(output, given, source=source, replace=replace, progress=progress)
+    return run(output, given, source=source, replace=replace, allow_rejects=allow_rejects, progress=progress)
 
 
 def ingest(
@@ -127,13 +132,14 @@ def ingest(
     limit: int | None = None,
     seed: int = 0,
     replace: bool = False,
+    allow_rejects: bool = False,
     progress: Progress | None = None,
 ) -> Built:
     """Make products and co-buys of Amazon ``metadata`` and ``reviews``, the beginning of a KB; return what was done.
 
     The options are those of ``mindkg.sources.amazon.read_amazon``, with its defaults. Raises InputError for a file or
     an option that cannot be used, and where the KB was made of other inputs and not ``replace``; LockedError where
-    another process writes to the KB.
+    another process writes to the KB; RejectedError as ``build`` does.
     """
     from mindkg.sources import amazon
     from mindkg.sources.amazon.settings import Settings
@@ -150,14 +156,19 @@ def ingest(
         "seed": seed,
     }
     Settings(**{**options, "lists": tuple(options["lists"])})  # a mistake shows before anything is read
+    files = {"metadata": _expanded(metadata), "reviews": _expanded(reviews)}
+    if all(STDIN in places for places in files.values()):
+        raise UsageError("stdin can be only one of metadata and reviews", hint="Give the other one as a file")
     source = Source(
-        {"metadata": _expanded(metadata), "reviews": _expanded(reviews)},
+        files,
         ["amazon", amazon.VERSION, options],
         lambda here, staging, report: amazon.read_amazon(
             here["metadata"], reviews=here["reviews"], staging=staging, progress=report, **options
         ),
     )
-    return run(output, {"ingest": options}, source=source, replace=replace, progress=progress)
+    return run(
+        output, {"ingest": options}, source=source, replace=replace, allow_rejects=allow_rejects, progress=progress
+    )
 
 
 def images(
@@ -207,10 +218,12 @@ def _expanded(patterns: str | Path | Sequence[str | Path]) -> tuple[Input, ...]:
     from mindkg import object_store
     from mindkg.sources import expand
 
-    given = [patterns] if isinstance(patterns, str | Path) else patterns
+    given = [patterns] if isinstance(patterns, str | Path) else list(patterns)
+    piped = [pattern for pattern in given if str(pattern) == STDIN]
+    given = [pattern for pattern in given if str(pattern) != STDIN]
     addresses = {pattern: object_store.address_of(pattern) for pattern in given}
     found = {one for address in addresses.values() if address for one in object_store.expand(address)}
-    return (*expand([pattern for pattern, address in addresses.items() if not address]), *sorted(found))
+    return (*expand([pattern for pattern, address in addresses.items() if not address]), *sorted(found), *piped[:1])
 
 
 def _isa_place(isa: str | Path) -> str:
@@ -224,6 +237,7 @@ def run(
     *,
     source: Source | None = None,
     replace: bool = False,
+    allow_rejects: bool = False,
     progress: Progress | None = None,
 ) -> Built:
     """Run what is not up to date in the KB ``output`` and publish it, holding its lock.
@@ -233,7 +247,7 @@ def run(
     """
     kb = KBDirectory(output)
     with kb.writing(), kb.failing():
-        return run_locked(kb, given, source=source, replace=replace, progress=progress)
+        return run_locked(kb, given, source=source, replace=replace, allow_rejects=allow_rejects, progress=progress)
 
 
 def run_locked(
@@ -242,6 +256,7 @@ def run_locked(
     *,
     source: Source | None = None,
     replace: bool = False,
+    allow_rejects: bool = False,
     progress: Progress | None = None,
 ) -> Built:
     """Do as ``run`` does where the caller holds the KB's lock."""
@@ -263,7 +278,11 @@ def run_locked(
         if source and before and not replace:
             check_same_inputs(before, inputs, options)
         table = _describe_isa(options["isa"], here, known)
-        built = _run(Job(kb, before, source, options, inputs, table, here, report))
+        built, problem = _run(
+            Job(kb, before, source, options, inputs, table, here, report), allow_rejects or not source
+        )
+    if problem:
+        raise problem
     left = {i["sha256"] for i in inputs}
     return dataclasses.replace(
         built, replaced=tuple(i["path"] for i in known if i["role"] != "isa" and i["sha256"] not in left)
@@ -302,7 +321,9 @@ def _describe_isa(path: str | None, here: Inputs, known: Sequence[Mapping[str, A
     return here.describe([input_of(path)], known)[0] if path else None
 
 
-def _run(job: Job) -> Built:
+def _run(job: Job, allow_rejects: bool) -> tuple[Built, RejectedError | None]:
+    """Run and publish; the error is that of a stage that rejected most rows, which a first version may show."""
+    problem: RejectedError | None = None
     ran: list[str] = []
     records: dict[str, StageRecord] = {}
     for stage in STAGES:
@@ -319,10 +340,15 @@ def _run(job: Job) -> Built:
         elif not stage.idle(records):
             job.progress(stage.name, SKIPPED, None)
         records[stage.name] = done
+        if not allow_rejects and problem is None and stage.name in _CHECKED:
+            problem = mostly_rejected(job.kb, done)
+            if problem and job.before:
+                problem.hint = "The KB is as it was. Let these rows take their place all the same: --allow-rejects"
+                raise problem
     if not ran and job.before and job.before.stages == records and job.before.options == job.options:
-        return Built(job.kb.path, job.kb.address, _remember(job), (), False)
+        return Built(job.kb.path, job.kb.address, _remember(job), (), False), problem
     manifest = _publish(job, records)
-    return Built(job.kb.path, job.kb.address, manifest, tuple(ran), True)
+    return Built(job.kb.path, job.kb.address, manifest, tuple(ran), True), problem
 
 
 def _remember(job: Job) -> Manifest:

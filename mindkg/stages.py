@@ -128,6 +128,8 @@ def _run_sources(job: Job, key: str, records: Records) -> StageRecord:
         sourced = job.source.read(files, staging, lambda rows: job.progress("sources", rows, None))
         formats = {job.here.called(file): name for file, name in sourced.formats.items()}
         notes = {"title_conflicts": sourced.title_conflicts, "formats": formats, **sourced.notes}
+        notes["read_as"] = {job.here.called(file): words for file, words in sourced.read_as.items()}
+        notes["files"] = {job.here.called(file): counts for file, counts in sourced.files.items()}
         return job.kb.write_stage(
             "sources", key, sourced.tables, read=sourced.rows_read, kept=sourced.rows_kept, notes=notes
         )

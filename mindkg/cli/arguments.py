@@ -18,6 +18,9 @@ Rows = Annotated[Format, typer.Option("--format", help="How the rows are written
 Replace = Annotated[
     bool, typer.Option("--replace", help="Let these inputs take the place of others that the KB was made of.")
 ]
+AllowRejects = Annotated[
+    bool, typer.Option("--allow-rejects", help="End well also where most rows of a file are rejected.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist and that this command did not write.")
 ]

@@ -10,6 +10,7 @@ import typer
 
 from mindkg.cli.arguments import (
     KB,
+    AllowRejects,
     Embed,
     Output,
     RayAddress,
@@ -47,7 +48,7 @@ def build(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, glob patterns or addresses (s3://BUCKET/KEY); none: go on from what the KB holds.",
+            help="Files, glob patterns, addresses (s3://BUCKET/KEY), - for stdin; none: go on from what the KB holds.",
             show_default=False,
         ),
     ] = None,
@@ -86,6 +87,7 @@ def build(
         list[str] | None, typer.Option(help="Load this engine too: ladybug or oxigraph.", show_default=False)
     ] = None,
     replace: Replace = False,
+    allow_rejects: AllowRejects = False,
     runner: Runner = "native",
     ray_address: RayAddress = None,
     work_dir: WorkDir = None,
@@ -120,6 +122,7 @@ def build(
             embed=embed,
             spacy=spacy,
             replace=replace,
+            allow_rejects=allow_rejects,
             progress=progress,
         )
     report_build(built)
@@ -138,6 +141,8 @@ def report_build(built: Built) -> None:
         say(line)
     if built.replaced:
         say(f"no longer part of the KB: {', '.join(built.replaced)}")
+    for file, words in facts["stages"]["sources"].get("read_as", {}).items():
+        say(f"{file}: read as {words}")
     conflicts = facts["stages"]["sources"].get("title_conflicts")
     if conflicts:
         say(f"sources: {counted(conflicts, 'product')} with several titles; the most frequent one stands")

@@ -11,6 +11,7 @@ import typer
 
 from mindkg.cli.arguments import (
     KB,
+    AllowRejects,
     Output,
     Overwrite,
     RayAddress,
@@ -48,7 +49,9 @@ def register(app: typer.Typer) -> None:
 def ingest(
     metadata: Annotated[
         list[str],
-        typer.Argument(help="Metadata: files, glob patterns or addresses (s3://BUCKET/KEY).", show_default=False),
+        typer.Argument(
+            help="Metadata: files, glob patterns, addresses (s3://BUCKET/KEY), or - for stdin.", show_default=False
+        ),
     ],
     output: Output = "kb",
     reviews: Annotated[
@@ -71,6 +74,7 @@ def ingest(
     limit: Annotated[int | None, typer.Option(help="So many products in all.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Which products are drawn.")] = 0,
     replace: Replace = False,
+    allow_rejects: AllowRejects = False,
     runner: Runner = "native",
     ray_address: RayAddress = None,
     work_dir: WorkDir = None,
@@ -99,6 +103,7 @@ def ingest(
             limit=limit,
             seed=seed,
             replace=replace,
+            allow_rejects=allow_rejects,
             progress=progress,
         )
     report_build(built)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +12,18 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from mindkg.cli.arguments import Embed, Spacy
+from mindkg.cli.arguments import AllowRejects, Embed, Spacy
 from mindkg.cli.output import say
+from mindkg.errors import RejectedError
 
 _PRODUCTS: Final = ("titles", "title_a", "title_b", "category")
 """What a line can say of its products."""
 
 _Lines = Annotated[Path, typer.Argument(help="JSON lines, .gz and .zst too; - reads stdin.", show_default=False)]
+
+
+_UNUSABLE: Final = ("bad_encoding", "bad_syntax", "missing_field", "unknown_relation")
+"""The reasons of rejects that are about the line, not about the answer on it."""
 
 
 class _BadLineError(Exception):
@@ -37,18 +43,22 @@ def register(app: typer.Typer) -> None:
     app.command(epilog='Example: a line `{"id": 1, "text": "hiking boots", "relation": "isA"}`')(link)
 
 
-def parse(file: _Lines) -> None:
+def parse(file: _Lines, allow_rejects: AllowRejects = False) -> None:
     """Parse raw answers: {"id", "text", "relation"?, "titles"?} or {"id", "verdict"} in, one JSON line each out.
 
     "relation" is the one that the prompt asked for, if it asked for a particular one.
     """
     lines = rejected = 0
+    unusable: Counter[str] = Counter()
     for place, line in _lines(file):
         row = _parsed(line, place)
         _write(row)
         lines += 1
         rejected += row.get("status") == "reject"
+        if row.get("status") == "reject" and row["reason"] in _UNUSABLE:
+            unusable[row.get("detail") or f"{row['reason']} {place}"] += 1
     say(f"parse: {lines:,} lines, {lines - rejected:,} parsed, {rejected:,} rejected")
+    _check(unusable, lines, allow_rejects)
 
 
 def _parsed(line: bytes, place: str) -> dict[str, Any]:
@@ -86,6 +96,7 @@ def link(
     ] = None,
     embed: Embed = None,
     spacy: Spacy = None,
+    allow_rejects: AllowRejects = False,
 ) -> None:
     """Link intentions to concepts: {"id", "text"} in, {"id", "mentions"} out, one JSON line each.
 
@@ -111,6 +122,15 @@ def link(
         _write({"id": row["id"], "mentions": [asdict(m) for m in next(found)]} if "text" in row else row)
     rejected = sum("text" not in row for row in rows)
     say(f"link: {len(rows):,} lines, {len(rows) - rejected:,} linked, {rejected:,} rejected")
+    _check(Counter(str(row["detail"]) for row in rows if "text" not in row), len(rows), allow_rejects)
+
+
+def _check(unusable: Counter[str], lines: int, allow_rejects: bool) -> None:
+    """Raise RejectedError where most lines cannot be used; ``unusable`` counts what is wrong with them."""
+    bad = unusable.total()
+    if 2 * bad > lines and not allow_rejects:
+        hint = f"The first: {next(iter(unusable))}. End well all the same: --allow-rejects"
+        raise RejectedError(f"{bad:,} of {lines:,} lines cannot be used", hint=hint)
 
 
 def _linkable(line: bytes, place: str) -> dict[str, Any]:

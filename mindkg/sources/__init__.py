@@ -28,6 +28,8 @@ class Sourced:
     ``title_conflicts`` and ``feature_conflicts`` count the products that have several different ones; ``formats``
     says which format each file was found to be; ``notes`` counts what a reader met that is neither a row nor a
     reject; ``read_as`` says of files in another encoding or dialect of CSV than the usual one which it was.
+    ``files`` counts for each file the rows ``read``, and of them ``rejected`` (without duplicates); ``name`` is what
+    rejects call it.
     """
 
     tables: Mapping[str, daft.DataFrame]
@@ -39,6 +41,7 @@ class Sourced:
     feature_conflicts: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
     read_as: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, int | str]] = field(default_factory=dict)
 
 
 def read(

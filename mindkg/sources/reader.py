@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,18 +81,23 @@ def read_files(
     opened.sort(key=lambda entry: entry[:2])
     with Staging(folder) as staging:
         reading = Reading(staging)
-        known, turn, called = None, 0, names(files)
+        known, turn, called, read = None, 0, names(files), Counter[str]()
         for its_turn, path, rows, plan in opened:
             if its_turn > 1 and its_turn != turn:
                 known = _known(staging)
             turn = its_turn
             for block in _ahead(rows.blocks(plan.wanted)):
                 take(reading, block, plan, called[path], known if turn > 1 else None)
+                read[str(path)] += len(block) + len(block.damages)
                 if progress is not None:
                     progress(len(block) + len(block.damages))
         formats = {str(path): plan.format.name for _, path, _, plan in opened}
         read_as = {str(path): words for _, path, rows, _ in opened if (words := rows.read_as())}
-        return _sourced(reading, staging, formats, read_as)
+        counts: dict[str, dict[str, int | str]] = {
+            str(path): {"name": called[path], "read": read[str(path)], "rejected": reading.rejected[called[path]]}
+            for path in files
+        }
+        return replace(_sourced(reading, staging, formats), read_as=read_as, files=counts)
 
 
 def _layout(found: Format, rows: Rows, field: str | None, path: Path) -> Layout:
@@ -130,7 +137,7 @@ def _known(staging: Staging) -> Known:
     )
 
 
-def _sourced(reading: Reading, staging: Staging, formats: dict[str, str], read_as: dict[str, str]) -> Sourced:
+def _sourced(reading: Reading, staging: Staging, formats: dict[str, str]) -> Sourced:
     if reading.rows_read != reading.rows_kept + reading.rows_rejected:
         raise ConservationError(
             f"sources: {reading.rows_read} rows read, {reading.rows_kept} kept, {reading.rows_rejected} rejected"
@@ -154,6 +161,5 @@ def _sourced(reading: Reading, staging: Staging, formats: dict[str, str], read_a
         rows_rejected=reading.rows_rejected,
         title_conflicts=title_conflicts,
         formats=formats,
-        read_as=read_as,
         feature_conflicts=feature_conflicts,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -39,6 +40,7 @@ class Reading:
     rows_kept: int = 0
     rows_rejected: int = 0
     runs: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    rejected: Counter[str] = field(default_factory=Counter)
 
     def run(self, stage: str, layout: Layout, model: str = "", revision: str = "", prompt_version: str = "") -> str:
         """Return the key of a run, having noted it."""
@@ -65,6 +67,7 @@ class Reading:
         if not rows:
             return
         self.rows_rejected += len(rows)
+        self.rejected.update(row[0].rpartition(":")[0] for row in rows)
         names = ("stage", "record", "reason", "detail", "text")
         found = [dict(zip(names, ("sources", *row), strict=True)) for row in rows]
         self.staging.write("rejects", pa.Table.from_pylist(found, schema=STAGED["rejects"]))

@@ -80,7 +80,7 @@ def _slabs(reading: Reading, files: Mapping[Path, Rows | None]) -> Iterator[pa.T
     for number, (path, table) in enumerate(files.items()):
         for lines, damages in _placed(path, table, number):
             reading.reject(path, damages)
-            reading.rows_read += len(damages) + len(lines)
+            reading.count(path, len(damages) + len(lines))
             if lines:
                 columns = zip(*lines, strict=True)
                 waiting.append(pa.table([pa.array(values) for values in columns], ["place", "line"]))

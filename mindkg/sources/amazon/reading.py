@@ -71,6 +71,14 @@ def read_files(
             title_conflicts=conflicts,
             formats=formats | {str(path): REVIEWS for path in reviews},
             notes=dict(reading.notes),
+            files={
+                str(path): {
+                    "name": reading.called[path],
+                    "read": reading.read[path],
+                    "rejected": reading.rejected[path],
+                }
+                for path in (*metadata, *reviews)
+            },
             read_as=_read_as(tables_of | {path: one.rows for path, one in ratings.items() if isinstance(one, Reviews)}),
         )
 

@@ -78,7 +78,7 @@ def read_reviews(
     for path, kind in files.items():
         for found in _ahead(_found(path, kind)):
             rows = len(found.lines) + len(found.damages)
-            reading.rows_read += rows
+            reading.count(path, rows)
             reading.reject(path, [replace(damage, text="") for damage in found.damages])
             if len(found.lines):
                 _stage(reading, found, path)

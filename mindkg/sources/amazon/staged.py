@@ -66,13 +66,21 @@ class Reading:
     called: Mapping[Path, str]
     rows_read: int = 0
     rows_rejected: int = 0
+    read: Counter[Path] = field(default_factory=Counter)
+    rejected: Counter[Path] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(NOTES, 0)))
+
+    def count(self, file: Path, rows: int) -> None:
+        """Note that so many rows of a file were read."""
+        self.rows_read += rows
+        self.read[file] += rows
 
     def reject(self, file: Path, damages: list[Damage]) -> None:
         """Note refused rows of a file; an empty detail or text is none."""
         if not damages:
             return
         self.rows_rejected += len(damages)
+        self.rejected[file] += sum(damage.reason != "duplicate" for damage in damages)
         found = [
             {
                 "stage": "sources",
