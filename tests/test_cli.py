@@ -258,7 +258,7 @@ def test_parse_answers_each_line_rejects_included(tmp_path: Path) -> None:
         {"id": 2, "text": "   ", "relation": "isA"},
         {"id": 3, "verdict": "Yes. I would buy both."},
         {"id": 4, "text": "They are both used for hiking.", "relation": "likes"},
-        {"id": 5, "text": "no relation"},
+        {"id": 5, "relation": "isA"},
         {"id": 6, "text": f"{OPENING} that {TITLES[0]} and {TITLES[1]} are both made of wool.", "relation": "madeOf"},
     ]
     lines[-1]["titles"] = TITLES
@@ -266,7 +266,7 @@ def test_parse_answers_each_line_rejects_included(tmp_path: Path) -> None:
     lines += [{**lines[0], "id": 8, "titles": 5}, {**lines[0], "id": 9, "titles": "hiking"}]
     file = tmp_path / "texts.jsonl.gz"
     file.write_bytes(gzip.compress(("\n".join(map(json.dumps, lines)) + "\n\nnot json\n").encode() + b'"\xff"'))
-    done = run("parse", file)
+    done = run("parse", file, "--allow-rejects")
     assert done.stderr == "parse: 11 lines, 4 parsed, 7 rejected\n"
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["id"] for row in rows] == [*range(1, 10), None, None]
