@@ -77,11 +77,14 @@ def test_serve_answers_shows_an_example_and_ends(workplace: Path, number: signal
     process = served(workplace, "0")
     assert process.stdout is not None and process.stderr is not None
     address = process.stdout.readline().strip()
-    with KnowledgeBase.open(workplace / "kb") as kb:
-        assert counts(open_remote(address)) == kb.load("oxigraph")
-    assert httpx.post(address.replace("/query", "/update"), data={"update": "CLEAR ALL"}).status_code == 403
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    try:
+        with KnowledgeBase.open(workplace / "kb") as kb:
+            assert counts(open_remote(address)) == kb.load("oxigraph")
+        assert httpx.post(address.replace("/query", "/update"), data={"update": "CLEAR ALL"}).status_code == 403
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 0 and said.rstrip().endswith("stopped")
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
