@@ -20,6 +20,7 @@ import pyarrow as pa
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.neo4j_import import definitions
 from mindkg.graph.property_graph import graph_key
+from mindkg.http_limits import masked
 from mindkg.resources import data_folder
 from mindkg.stores.base import SERVERS, Dialect, Progress, changed_meanwhile, one_line, partial_graph
 
@@ -286,5 +287,5 @@ def _plain(value: Any) -> Any:
 
 
 def _shortened(text: str | None) -> str:
-    line = " ".join((text or "").split())
+    line = masked(" ".join((text or "").split()), [os.environ.get("NEO4J_PASSWORD", "")])
     return line if len(line) <= _LARGEST else f"{line[:_LARGEST]}…"

@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
 from mindkg.errors import MindKGError, StoreError
+from mindkg.http_limits import LimitError, masked, read_body
 
 QUERIES: Final = ("/query", "", "/sparql")
 UPDATES: Final = ("/update", "", "/statements")
@@ -29,8 +30,15 @@ DEFAULT: Final = "default"
 ACCEPT: Final = "application/sparql-results+json, application/n-triples;q=0.9"
 _UPDATE: Final = "application/sparql-update"
 _NTRIPLES: Final = "application/n-triples"
-_TIMEOUT: Final = httpx.Timeout(10.0, read=3600.0, write=600.0)
-"""Seconds: a host answers at once or not at all, a query or a move of a large graph may take long."""
+_SECONDS: Final = 3600.0
+"""For a whole answer: a query or a move of a large graph may take long."""
+_PROBE: Final = 30.0
+"""Seconds for the answer to a look at an address, which asks for nothing."""
+_ANSWER: Final = 1 << 30
+"""Bytes of an answer, unpacked."""
+_ERROR: Final = 1 << 16
+"""Bytes that are read of what a server says in an error."""
+_OF_BODY: Final = ("content-encoding", "content-length", "transfer-encoding")
 
 _TRANSIENT: Final = frozenset({408, 429, 502, 503, 504})
 _PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -62,7 +70,7 @@ class Endpoint:
 
     def __init__(self, address: str) -> None:
         self.address, self._base = split_address(address)
-        self._client = httpx.Client(timeout=_TIMEOUT, auth=_user(), headers=_token())
+        self._client = httpx.Client(timeout=_PROBE, auth=_user(), headers={"Accept-Encoding": "gzip", **_token()})
         self._queries = ""
         self._updates = ""
         self._graphs: str | None = None
@@ -146,9 +154,20 @@ class Endpoint:
         self._gzip = self._gzip and not plain.is_success
         return plain
 
-    def _send(self, method: str, address: str, **options: object) -> httpx.Response:
+    def _send(self, method: str, address: str, *, seconds: float = _SECONDS, **options: Any) -> httpx.Response:
+        """Return the response with its whole body, which is bounded: what an error says is cut to a few lines."""
+        timeout = httpx.Timeout(10.0, read=seconds, write=600.0)
         try:
-            return self._client.request(method, address, **options)  # type: ignore[arg-type]
+            with self._client.stream(method, address, timeout=timeout, **options) as answer:
+                largest = _ANSWER if answer.is_success else _ERROR
+                body = read_body(answer, largest, seconds, cut=not answer.is_success)
+                kept = [(k, v) for k, v in answer.headers.items() if k.lower() not in _OF_BODY]
+                return httpx.Response(answer.status_code, headers=kept, content=body, request=answer.request)
+        except LimitError as error:
+            hint = "Is this the SPARQL endpoint? A LIMIT in the query makes its answer smaller"
+            raise StoreError(f"The endpoint is not read on: {error}", record=self.address, hint=hint) from error
+        except httpx.DecodingError as error:
+            raise StoreError("The endpoint's answer does not unpack", record=self.address) from error
         except httpx.TimeoutException as error:
             raise TransientError("The endpoint does not answer in time", record=self.address) from error
         except httpx.TransportError as error:
@@ -169,7 +188,7 @@ class Endpoint:
         raise StoreError(f"Nothing there takes {what}", record=self.address, hint=hint)
 
     def _answers_queries(self, address: str) -> bool:
-        answer = self._send("POST", address, data={"query": "ASK {}"}, headers={"Accept": ACCEPT})
+        answer = self._send("POST", address, data={"query": "ASK {}"}, headers={"Accept": ACCEPT}, seconds=_PROBE)
         self._check_access(answer)
         return answer.is_success and "sparql-results+json" in answer.headers.get("content-type", "")
 
@@ -211,9 +230,11 @@ class Endpoint:
 
 
 def said(answer: httpx.Response) -> str:
-    """Return what an endpoint says of a request that it refuses, as one short line."""
+    """Return what an endpoint says of a request that it refuses, as one short line without our password or token."""
     media = answer.headers.get("content-type", "")
     text = " ".join(answer.text.split()) if "html" not in media else ""
+    sent = answer.request.headers.get("authorization", "").partition(" ")[2]
+    text = masked(text, [sent, os.environ.get("SPARQL_PASSWORD", "") if sent else ""])
     text = text or f"{answer.status_code} {answer.reason_phrase}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
