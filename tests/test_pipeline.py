@@ -31,7 +31,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     return path, time.monotonic() - start
 
 
-COMMAND = [sys.executable, "-m", "mindkg", "build", str(SAMPLE), "-o"]
+COMMAND = [sys.executable, "-m", "mindkg", "build", "--replace", str(SAMPLE), "-o"]
 
 
 def test_every_row_ends_in_one_place(undisturbed: tuple[Path, float]) -> None:

@@ -153,7 +153,7 @@ def test_no_kb_and_foreign_folders_are_told_apart(tmp_path: Path) -> None:
 
 def test_an_unknown_table_names_the_known_ones(tmp_path: Path) -> None:
     publish(tmp_path / "kb", "shoe")
-    with pytest.raises(InputError, match="Tables: concepts"):
+    with pytest.raises(InputError, match="Did you mean concepts"):
         KnowledgeBase.open(tmp_path / "kb").table("concept")
 
 
