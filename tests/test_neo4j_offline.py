@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -282,3 +283,19 @@ def test_an_id_that_neo4j_cannot_index_is_named_before_anything_is_written(
             work()
         assert "of 10,500 bytes" in str(error.value) and len(str(error.value)) < 400
     assert not (tmp_path / "out").exists()
+
+
+def test_an_import_without_memory_or_room_is_one_line(neo4j_home: Server, tmp_path: Path) -> None:
+    folder = make_graph(tmp_path / "graph", seed=3, n=20)
+    script = (
+        "import sys; from pathlib import Path; from mindkg.errors import MindKGError\n"
+        "from mindkg.stores.neo4j_offline import load_offline\n"
+        "try: load_offline(Path(sys.argv[1]), sys.argv[2])\n"
+        "except MindKGError as error: sys.exit(f'mindkg: {error}')\n"
+    )
+    for limit in ("-v 2500000", "-f 4"):
+        command = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", sys.executable, "-c", script]
+        done = subprocess.run([*command, str(folder), str(neo4j_home.home)], capture_output=True, text=True)
+        assert done.returncode == 1 and done.stderr.startswith("mindkg: ") and done.stderr.count("\n") == 1
+        assert str(neo4j_home.home) in done.stderr and "Traceback" not in done.stderr
+        assert not list(neo4j_home.home.glob(".mindkg-import-*"))

@@ -24,6 +24,7 @@ _JVM: Final = (
 _PATIENCE: Final = 300
 """Seconds in which the server has to start, and to stop."""
 _SAID: Final = 300
+_RUNNING: Final = "the server is running. Stop it first"
 
 
 class Neo4jHome:
@@ -58,7 +59,11 @@ class Neo4jHome:
         env = {**os.environ, "NEO4J_HOME": str(self.path), "NEO4J_CONF": str(self._conf())}
         done = subprocess.run([*command, *arguments], cwd=folder, env=env, capture_output=True, text=True)
         if done.returncode:
-            raise StoreError(f"neo4j-admin fails: {_reason(done.stdout + done.stderr)}", record=str(self.path))
+            reason = _reason(done.stdout + done.stderr)
+            hint = (
+                None if reason == _RUNNING else "If space or memory is short, look at the disk, ulimit -v and ulimit -f"
+            )
+            raise StoreError(f"neo4j-admin fails: {reason}", record=str(self.path), hint=hint)
         return done.stdout
 
     @contextmanager
@@ -144,6 +149,6 @@ def _reason(said: str) -> str:
     """Return the line of a Java program's last words that says most: a lock, else the last cause."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
     if any(("lock" in line.lower() and "file" in line.lower()) or "in use" in line.lower() for line in lines):
-        return "the server is running. Stop it first"
+        return _RUNNING
     causes = [line for line in lines if "Caused by:" in line or "ERROR" in line] or lines
     return causes[-1][:_SAID] if causes else "it says nothing"

@@ -85,7 +85,7 @@ def import_files(folder: Path, home: Neo4jHome, database: str, say: Progress) ->
         except OSError as error:
             hint = "Free some space, or move Neo4j to a larger disk: the files take about as much as the tables"
             message = f"The files for the importer cannot be written: {error.strerror or one_line(error)}"
-            raise StoreError(message, record=files, hint=hint) from error
+            raise StoreError(message, record=str(home.path), hint=hint) from error
         say(f"importing {sum(rows.values()):,} nodes and relationships")
         options = [*arguments(FORMS[0], delimiter, longest), "--overwrite-destination=true"]
         home.data().mkdir(parents=True, exist_ok=True)
