@@ -97,6 +97,7 @@ def test_some_damaged_bytes_are_no_other_encoding() -> None:
         ("shift_jis", "青いマグカップ、やかん\n"),
         ("gb18030", "蓝色的杯子，它们都用于泡茶\n"),
         ("cp1252", "They’re “both” for crème brûlée\n"),
+        ("cp1252", 'A1,B1,Mug,Pot,isA,They ""are"" 7, \\ éxxxxxxxxxxxxxxxx\n'),
     ],
 )
 def test_the_encoding_is_found_from_the_text(encoding: str, text: str) -> None:

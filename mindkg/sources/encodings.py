@@ -20,8 +20,10 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_LATIN: Final = ("cp1252", "cp1250", "cp1254")
 _LEGACY: Final = (
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "koi8_r"),
+    *_LATIN,
+    *("cp1251", "cp1253", "koi8_r"),
     *("gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"),
 )
 """The encodings that a file without a mark may be in, where it is not UTF-8."""
@@ -32,6 +34,8 @@ _ENOUGH: Final = 3
 _SHARE: Final = 0.05
 """The part of the lines that must not be UTF-8 for the same."""
 _BAD = re.compile(r"[\udc80-\udcff]")
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_ALONE: Final = 1.3
 _OTHER = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 
 
@@ -105,7 +109,10 @@ def _legacy(sample: bytes) -> str | None:
     """Return the legacy encoding that ``sample`` is likeliest to be in: of equally likely ones cp1252."""
     from charset_normalizer import from_bytes
 
-    found = from_bytes(sample, cp_isolation=list(_LEGACY))
+    # accents stand alone among Latin letters; words of other scripts are runs of other bytes
+    runs = [len(run) for run in _HIGH.findall(sample)]
+    alone = sum(runs) < _ALONE * len(runs)
+    found = from_bytes(sample, cp_isolation=list(_LATIN if alone else _LEGACY))
     best = found.best()
     if best is None:
         return None
