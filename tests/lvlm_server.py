@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import math
+import random
 import re
 import subprocess
 import sys
@@ -32,6 +33,9 @@ class Options:
     for one value, or above a number. ``profile`` is one of the ways of servers: ``token-ids`` (vLLM), ``parser``
     (SGLang with a reasoning parser), ``thinks``, ``separated`` (thoughts in reasoning_content), ``alone`` (the chosen
     token without others), ``stream`` (no answer but as a stream).
+    ``bound`` is the name that it has for the longest answer. ``bucket`` is a token bucket: requests a second and at
+    once. ``flaky`` is the share of attempts that fail with status 500. ``outage`` is from which to which second after
+    the first request all fail with status 503.
     """
 
     delay: float = 0.0
@@ -43,6 +47,9 @@ class Options:
     forbidden: dict[str, Any] = field(default_factory=dict)
     profile: str = ""
     fault: str = ""
+    bucket: tuple[float, float] | None = None
+    flaky: float = 0.0
+    outage: tuple[float, float] | None = None
 
 
 class LvlmServer:
@@ -93,6 +100,9 @@ class _Server:
         self.active = self.most = self.connections = self.requests = 0
         self.times: dict[str, list[float]] = {}
         self.total, self.allowed = 0, math.inf
+        self.begun = self.filled = 0.0
+        self.tokens = options.bucket[1] if options.bucket else 0.0
+        self.chance = random.Random(7)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -150,6 +160,9 @@ class _Server:
             return self.send(writer, 422, words)
         if self.options.most and self.active > self.options.most:
             return self.send(writer, 429, {"error": {"message": "too many requests"}})
+        if (refused := self.refused()) is not None:
+            status, wait = refused
+            return self.send(writer, status, {"error": {"message": "not now"}}, wait)
         if fault == "slow":
             await asyncio.sleep(30)
         await asyncio.sleep(self.options.delay)
@@ -186,6 +199,23 @@ class _Server:
                 return {"detail": [{"type": "extra_forbidden", "loc": ["body", name], "msg": "not permitted"}]}
             if name in ("temperature", "seed") or value > rule:
                 return {"error": {"message": f"Unsupported value: '{name}' must be at most {rule}, not {value}"}}
+        return None
+
+    def refused(self) -> tuple[int, str] | None:
+        """Return status and Retry-After of an attempt that the server takes no part in now, None where it does."""
+        now = time.monotonic()
+        self.begun = self.begun or now
+        if self.options.outage and self.options.outage[0] <= now - self.begun < self.options.outage[1]:
+            return 503, ""
+        if self.chance.random() < self.options.flaky:
+            return 500, ""
+        if self.options.bucket:
+            rate, burst = self.options.bucket
+            self.tokens = min(burst, self.tokens + rate * (now - (self.filled or now)))
+            self.filled = now
+            if self.tokens < 1:
+                return 429, str(math.ceil((1 - self.tokens) / rate))
+            self.tokens -= 1
         return None
 
     def answer(self, body: dict[str, Any], text: str, picture: str) -> dict[str, Any]:

@@ -30,9 +30,8 @@ SCORED = Sampling(logprobs=20)
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try again soon, and take no key from the developer's environment."""
-    monkeypatch.setattr(openai_client, "BACKOFF", 0.02)
+def keyless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take no key from the developer's environment."""
     for name in openai_client.KEYS:
         monkeypatch.delenv(name, raising=False)
 
@@ -49,9 +48,14 @@ def request(text: str, *, group: str = "", pictures: tuple[Picture, ...] = (), l
     return Request(key, "features", Subject(product_id=text), group, prompt, pictures, sampling, "stub")
 
 
+def open_backend(*given: Any, **options: Any) -> OpenAIBackend:
+    """Return a backend that tries again soon."""
+    return OpenAIBackend(*given, **{"backoff": 0.02, **options})
+
+
 def asked(address: str, *texts: str, **options: Any) -> dict[str, Any]:
     """Return the outcome of each text: the answer's text or the error."""
-    backend = OpenAIBackend(address, "stub", **options)
+    backend = open_backend(address, "stub", **options)
     try:
         outcomes = list(backend.answers(map(request, texts)))
     finally:
@@ -62,7 +66,7 @@ def asked(address: str, *texts: str, **options: Any) -> dict[str, Any]:
 
 def failure(address: str, text: str, **options: Any) -> RequestError:
     """Return the error of ``text``, asked when another request has been answered."""
-    backend = OpenAIBackend(address, "stub", concurrency=1, **options)
+    backend = open_backend(address, "stub", concurrency=1, **options)
     try:
         outcome = list(backend.answers(map(request, ("hello", text))))[1][1]
     finally:
@@ -87,7 +91,7 @@ def test_every_request_gets_its_own_answer(server: LvlmServer) -> None:
 
 
 def test_an_answer_tells_reason_tokens_and_time(server: LvlmServer) -> None:
-    backend = OpenAIBackend(server.address)
+    backend = open_backend(server.address)
     assert backend.model == "stub"
     ((_, answer),) = backend.answers([request("one two three", logprobs=20)])
     backend.close()
@@ -131,7 +135,7 @@ def test_pictures_are_opened_when_sent_and_one_that_is_gone_fails_alone(
 ) -> None:
     sent = hashlib.sha256(picture.path.read_bytes()).hexdigest()[:8]
     gone = Picture("0" * 64, tmp_path / "gone.jpg")
-    backend = OpenAIBackend(server.address, "stub")
+    backend = open_backend(server.address, "stub")
     requests = [request("a", pictures=(picture,)), request("b", pictures=(gone,)), request("c")]
     outcomes = {r.prompt.text: o for r, o in backend.answers(requests)}
     backend.close()
@@ -188,7 +192,7 @@ def test_answers_in_other_shapes_are_answers(server: LvlmServer, fault: str, tex
 
 def test_retry_after_is_waited_for_by_all(server: LvlmServer) -> None:
     text = "wait fault:429:0.7"
-    backend = OpenAIBackend(server.address, "stub", concurrency=4)
+    backend = open_backend(server.address, "stub", concurrency=4)
     list(backend.answers(map(request, [text, *(f"meanwhile {n}" for n in range(20))])))
     backend.close()
     times = server.stats()["times"]
@@ -241,7 +245,7 @@ def test_requests_are_drawn_as_they_are_sent() -> None:
             yield request(f"question {number}")
 
     with running() as server:
-        backend = OpenAIBackend(server.address, "stub", concurrency=8)
+        backend = open_backend(server.address, "stub", concurrency=8)
         for _ in islice(backend.answers(endless()), 50):
             assert drawn <= 50 + 8
         backend.close()
@@ -250,7 +254,7 @@ def test_requests_are_drawn_as_they_are_sent() -> None:
 
 def test_an_answer_that_was_not_taken_counts_as_being_asked() -> None:
     with running() as server:
-        backend = OpenAIBackend(server.address, "stub", concurrency=3)
+        backend = open_backend(server.address, "stub", concurrency=3)
         answers = backend.answers(request(f"question {n}") for n in range(20))
         next(answers)
         time.sleep(0.3)
@@ -262,7 +266,7 @@ def test_an_answer_that_was_not_taken_counts_as_being_asked() -> None:
 def test_the_first_of_a_group_goes_alone_and_others_meanwhile() -> None:
     requests = [request(f"{group} {n}", group=group) for group in "abc" for n in range(5)]
     with running(delay=0.05) as server:
-        backend = OpenAIBackend(server.address, "stub", concurrency=8)
+        backend = open_backend(server.address, "stub", concurrency=8)
         assert len(list(backend.answers(requests))) == 15
         backend.close()
         stats = server.stats()
@@ -274,7 +278,7 @@ def test_the_first_of_a_group_goes_alone_and_others_meanwhile() -> None:
 
 def test_a_group_goes_on_when_its_first_fails(server: LvlmServer) -> None:
     texts = ["first fault:400", "second", "third"]
-    backend = OpenAIBackend(server.address, "stub", concurrency=2)
+    backend = open_backend(server.address, "stub", concurrency=2)
     next(backend.answers([request("hello")]))
     outcomes = dict(backend.answers(request(text, group="g") for text in texts))
     backend.close()
@@ -282,7 +286,7 @@ def test_a_group_goes_on_when_its_first_fails(server: LvlmServer) -> None:
 
 
 def test_an_endless_group_is_not_drawn_at_once(server: LvlmServer) -> None:
-    backend = OpenAIBackend(server.address, "stub", concurrency=4)
+    backend = open_backend(server.address, "stub", concurrency=4)
     drawn = 0
 
     def endless() -> Iterator[Request]:
@@ -322,13 +326,12 @@ def test_no_server_ends_the_run_at_once() -> None:
         asked(address, "a", "b")
     assert not isinstance(caught.value, RequestError)
     with pytest.raises(MindKGError, match="the server does not answer"):
-        OpenAIBackend(address)
+        open_backend(address)
 
 
 def test_a_server_that_comes_back_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_client, "BACKOFF", 0.3)
     first = LvlmServer.start()
-    backend = OpenAIBackend(first.address, "stub", concurrency=2)
+    backend = open_backend(first.address, "stub", concurrency=2, backoff=0.3)
     answers = backend.answers(request(f"question {n}") for n in range(30))
     got = [next(answers) for _ in range(10)]
     first.stop()
@@ -349,7 +352,7 @@ def test_the_key_is_sent_and_never_told(
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     told = []
     with running(key=KEY) as server:
-        backend = OpenAIBackend(server.address)
+        backend = open_backend(server.address)
         for text in ("hello", "echo fault:400", f"echo {KEY}", "echo fault:500,500,500,500,500,500,500"):
             (outcome,) = [o for _, o in backend.answers([request(text)])]
             if isinstance(outcome, RequestError):
@@ -370,7 +373,7 @@ def test_the_first_variable_that_is_set_is_the_key(monkeypatch: pytest.MonkeyPat
         assert asked(server.address, "hello") == {"hello": "answer to hello"}
     monkeypatch.setenv("MINDKG_API_KEY", "sk-two\nlines")
     with pytest.raises(InputError) as caught:
-        OpenAIBackend("http://127.0.0.1:1/v1", "m")
+        open_backend("http://127.0.0.1:1/v1", "m")
     assert "MINDKG_API_KEY" in str(caught.value) and "two" not in str(caught.value)
 
 
@@ -383,27 +386,27 @@ def test_a_word_for_a_key_stays_in_answers(server: LvlmServer, monkeypatch: pyte
 @pytest.mark.parametrize("address", ["http://host:port/v1", "http://[::1/v1", "http://xn--a/v1", "http://\u2603/v1"])
 def test_what_is_no_address_is_said(address: str) -> None:
     with pytest.raises(InputError, match="Give http://HOST/v1"):
-        OpenAIBackend(address, "m")
+        open_backend(address, "m")
 
 
 @pytest.mark.parametrize("address", ["http:///v1", "http://me:secret@host/v1", "https://host/v1?key=secret"])
 def test_an_address_that_may_hold_a_key_is_refused_without_repeating_it(address: str) -> None:
     with pytest.raises(InputError) as caught:
-        OpenAIBackend(address, "m")
+        open_backend(address, "m")
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("options", [{"concurrency": 0}, {"timeout": 0}, {"timeout": math.nan}, {"retries": -1}])
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        OpenAIBackend("http://127.0.0.1:1/v1", "m", **options)
+        open_backend("http://127.0.0.1:1/v1", "m", **options)
 
 
 def test_several_models_are_listed() -> None:
     with running(models=["llava", "qwen"]) as server, pytest.raises(InputError, match="llava, qwen"):
-        OpenAIBackend(server.address)
+        open_backend(server.address)
     with running(models=[]) as server, pytest.raises(InputError, match="It has: none"):
-        OpenAIBackend(server.address)
+        open_backend(server.address)
 
 
 @pytest.mark.parametrize(
@@ -411,16 +414,15 @@ def test_several_models_are_listed() -> None:
     [("ALL_PROXY", "socks://127.0.0.1:9"), ("HTTP_PROXY", "http://host:port"), ("SSL_CERT_FILE", "/no")],
 )
 def test_an_environment_without_a_way_out_is_said(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    openai_client._certificates.cache_clear()
     monkeypatch.setenv(name, value)
     for model in (None, "m"):
         with pytest.raises(InputError, match=name):
-            OpenAIBackend("http://127.0.0.1:1/v1", model).probe(SCORED)
+            open_backend("http://127.0.0.1:1/v1", model).probe(SCORED)
 
 
 def test_an_address_without_v1_is_told_from_a_server_without_a_list(server: LvlmServer) -> None:
     with pytest.raises(MindKGError, match=r"lists no models.*\(404\): Not Found.*mostly ends in /v1"):
-        OpenAIBackend(server.address.removesuffix("/v1"))
+        open_backend(server.address.removesuffix("/v1"))
 
 
 def test_a_server_that_calls_the_longest_answer_otherwise_is_asked_so() -> None:
@@ -436,7 +438,7 @@ def test_a_server_that_calls_the_longest_answer_otherwise_is_asked_so() -> None:
 
 def test_logprobs_are_found_out_once() -> None:
     with running() as server:
-        backend = OpenAIBackend(server.address)
+        backend = open_backend(server.address)
         assert backend.probe(SCORED).logprobs and backend.probe(SCORED).logprobs
         assert server.stats()["requests"] == 1
         backend.close()
@@ -445,7 +447,7 @@ def test_logprobs_are_found_out_once() -> None:
 @pytest.mark.parametrize("options", [{"logprobs": False}, {"fault": "400"}, {"fault": "422"}, {"fault": "null"}])
 def test_a_server_without_logprobs_is_found_out(options: dict[str, Any]) -> None:
     with running(**options) as server:
-        backend = OpenAIBackend(server.address)
+        backend = open_backend(server.address)
         found = backend.probe(SCORED)
         assert not found.logprobs and "log-probabilities" in found.why
         assert found == backend.probe(SCORED) and server.stats()["requests"] <= 3
@@ -453,7 +455,7 @@ def test_a_server_without_logprobs_is_found_out(options: dict[str, Any]) -> None
 
 
 def test_a_run_that_is_left_ends_what_it_asked(server: LvlmServer) -> None:
-    backend = OpenAIBackend(server.address, "stub")
+    backend = open_backend(server.address, "stub")
     next(backend.answers(request(f"left {n} fault:slow") if n else request("left") for n in range(16)))
     gc.collect()
     assert dict(backend.answers([request("after")]))

@@ -57,6 +57,7 @@ def ask(
             unknown += 1
         else:
             ledger.append(request, outcome)
+            outcome = ledger.kept(outcome)
             if isinstance(outcome, RequestError):
                 failed, error = failed + 1, outcome
             else:

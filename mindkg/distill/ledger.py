@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.distill.requests import Answer, Request, RequestError
+from mindkg.distill.requests import MAX_ANSWER, TOO_LONG, TOO_LONG_HINT, Answer, Request, RequestError
 from mindkg.errors import StorageError
 from mindkg.journal import Journal
 
@@ -66,14 +66,20 @@ _HALF: Final = 64
 class Ledger:
     """The answers under one folder. Several processes may write side by side; readers see what was written so far."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_answer: int = MAX_ANSWER) -> None:
+        self.max_answer = max_answer
         self._journal = Journal(folder, SCHEMA, "key", failure="error")
 
     def append(self, request: Request, outcome: Answer | RequestError, seconds: float | None = None) -> None:
         """Write down what came back for ``request``; it stays, whatever happens to the process a moment later.
 
-        ``seconds`` is the outcome's own time unless given. Raises StorageError where it cannot be written.
+        ``seconds`` is the outcome's own time unless given. Raises StorageError where it cannot be written. An answer of
+        more than ``max_answer`` bytes is an error that is not asked again under this limit.
         """
+        outcome = self.kept(outcome)
+        if isinstance(outcome, RequestError) and outcome.args[0].startswith(TOO_LONG):
+            mark = {"key": self._mark(request.key), "stage": "probe", "model": request.model, "text": ""}
+            self._journal.append({**mark, "answered": datetime.now(UTC).isoformat(timespec="milliseconds")})
         told = _told(outcome) | {"seconds": outcome.seconds if seconds is None else seconds}
         told |= {"stage": request.stage, "model": request.model}
         self._journal.append(
@@ -86,7 +92,22 @@ class Ledger:
         An error is no answer: what failed before is yielded again. 16 bytes are kept for each key.
         """
         known = _Keys(self._journal.keys())
-        return (request for request in requests if known.add(request.key))
+        return (request for request in requests if not known.holds(self._mark(request.key)) and known.add(request.key))
+
+    def kept(self, outcome: Answer | RequestError) -> Answer | RequestError:
+        """Return ``outcome``, or the error of an answer of more than ``max_answer`` bytes, which states its size."""
+        if isinstance(outcome, RequestError) or len(outcome.text) * 4 <= self.max_answer:
+            return outcome
+        size = len(outcome.text.encode("utf-8", "replace"))
+        if size <= self.max_answer:
+            return outcome
+        return RequestError(
+            f"{TOO_LONG}: {size:,} bytes, the limit is {self.max_answer:,}", status=200, hint=TOO_LONG_HINT
+        )
+
+    def _mark(self, key: str) -> str:
+        """Return the key under which it is noted that the answer to ``key`` is longer than the limit."""
+        return f"{key} over {self.max_answer}"
 
     def records(self) -> Iterator[pa.Table]:
         """Yield all records, one a key, sorted by key, in columns of ``SCHEMA``: answers and errors that have none.
@@ -206,6 +227,11 @@ class _Keys:
         if len(self._recent) >= _RECENT:
             self._settle()
         return True
+
+    def holds(self, key: str) -> bool:
+        """Return whether ``key`` was taken in."""
+        number = _number(key)
+        return number in self._recent or self._settled(number)
 
     def _settled(self, number: int) -> bool:
         high, low = np.uint64(number >> _HALF), number & (1 << _HALF) - 1

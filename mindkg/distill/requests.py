@@ -13,6 +13,9 @@ from mindkg.errors import MindKGError
 
 KEY_DIGITS: Final = 32
 
+MAX_ANSWER: Final = 200_000
+"""Bytes of UTF-8 that an answer may have unless the user sets another limit: about 50,000 tokens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -98,17 +101,25 @@ class Answer:
 
 
 class RequestError(MindKGError):
-    """A request that got no answer; ``status`` is the HTTP status, None where there was none."""
+    """A request that got no answer; ``status`` is the HTTP status, None where there was none.
+
+    ``wait`` is how many seconds the server asks to wait before another attempt.
+    """
 
     def __init__(self, message: str, *, status: int | None = None, retryable: bool = False, **where: Any) -> None:
         super().__init__(message, **where)
         self.status = status
         self.retryable = retryable
         self.seconds: float | None = None
+        self.wait = 0.0
 
 
 PASSING: Final = frozenset({408, 409, 425, 429, *range(500, 600)}) - {501, 505}
 """The statuses of errors that another try may not meet; so may an error without a status, if no picture is broken."""
+
+TOO_LONG: Final = "the answer is too long"
+TOO_LONG_HINT: Final = "Allow longer ones with --max-answer"
+"""How the message of an answer above the limit begins, and what to do about it."""
 
 PICTURE_FAILED: Final = "the picture does not open"
 """How the message of a PictureError begins: a ledger keeps the words of an error, and a reject needs its reason."""

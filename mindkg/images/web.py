@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from typing import Final, Self
 
 import httpx
 
+from mindkg.http_body import BodyEncodingError, BodyTooLargeError, read_body
 from mindkg.images.addresses import CheckedTransport, checked_url
 from mindkg.images.files import too_large
 from mindkg.images.picture import BEGINNING, PictureError, check_beginning
@@ -132,22 +132,18 @@ class Web:
 
     async def _body(self, response: httpx.Response) -> bytes:
         """Return the body; it is left as soon as it is too large or no picture, whatever the headers say."""
-        most = self._manners.max_bytes
-        length, encoding = response.headers.get("content-length", ""), response.headers.get("content-encoding", "")
-        if length.isdecimal() and int(length) > most:
-            raise too_large(most)
-        if encoding not in ("", "identity", "gzip"):
-            raise PictureError(f"encoded as {encoding[:20]!r}, which was not asked for")
-        body, kind = bytearray(), response.headers.get("content-type", "")[:80]
-        async for chunk in response.aiter_raw():
-            seen = len(body)
-            body += chunk
-            if len(body) > most:
-                raise too_large(most)
-            if encoding != "gzip" and seen < BEGINNING <= len(body):
-                check_beginning(bytes(body[:_BEGINNING]), kind)
-        data = _unpacked(bytes(body), most) if encoding == "gzip" else bytes(body)
-        check_beginning(data[:_BEGINNING], kind)
+        most, kind = self._manners.max_bytes, response.headers.get("content-type", "")[:80]
+
+        def check(body: bytes) -> None:
+            check_beginning(body[:_BEGINNING], kind)
+
+        try:
+            data = await read_body(response, most, beginning=BEGINNING, check=check)
+        except BodyTooLargeError as error:
+            raise too_large(most) from error
+        except BodyEncodingError as error:
+            raise PictureError(str(error)) from error
+        check(data)
         return data
 
 
@@ -179,16 +175,6 @@ def _target(url: httpx.URL, location: str) -> str:
         return str(url.join(location))
     except (httpx.InvalidURL, ValueError) as error:
         raise PictureError(f"a redirect to what is not a URL: {error}") from error
-
-
-def _unpacked(body: bytes, most: int) -> bytes:
-    try:
-        data = zlib.decompressobj(31).decompress(body, most + 1)
-    except zlib.error as error:
-        raise PictureError("its gzip encoding is broken") from error
-    if len(data) > most:
-        raise too_large(most)
-    return data
 
 
 def _why(error: Exception) -> str:

@@ -20,7 +20,8 @@ from mindkg.distill.backends.base import Outcome, Probed
 from mindkg.distill.backends.openai_chat import chat_answer, chat_body, picture_url
 from mindkg.distill.backends.openai_client import ChatClient
 from mindkg.distill.backends.parameters import Parameters
-from mindkg.distill.requests import Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
+from mindkg.distill.backends.server_errors import one_line
+from mindkg.distill.requests import MAX_ANSWER, Answer, Picture, Prompt, Request, RequestError, Sampling, Subject
 from mindkg.distill.scores import answer_word
 from mindkg.errors import InputError, MindKGError
 
@@ -63,8 +64,9 @@ class OpenAIBackend:
 
     ``model`` is the only one that the server has unless given. At most ``concurrency`` requests are between being sent
     and being taken by the caller; one attempt takes at most ``timeout`` seconds, and ``retries`` follow where another
-    may succeed. ``extra`` are further parameters of each request, as ``probe`` finds them to be needed. The key is
-    MINDKG_API_KEY or OPENAI_API_KEY.
+    may succeed, the first after at most ``backoff`` seconds. A body of over 8 times ``max_answer`` bytes is not read to
+    its end. ``extra`` are further parameters of each request, as ``probe`` finds them to be needed. The key is in
+    OPENAI_API_KEY; MINDKG_API_KEY goes before it.
     """
 
     def __init__(
@@ -77,11 +79,15 @@ class OpenAIBackend:
         timeout: float = 300.0,
         retries: int = 6,
         extra: Mapping[str, Any] | None = None,
+        backoff: float = 0.5,
+        max_answer: int = MAX_ANSWER,
     ) -> None:
         if concurrency < 1 or not 0 < timeout < inf or retries < 0:
             raise InputError("concurrency is at least 1, timeout more than 0 and finite, retries at least 0")
         self._concurrency = concurrency
-        self._client = ChatClient(address, concurrency=concurrency, timeout=timeout, retries=retries)
+        self._client = ChatClient(
+            address, concurrency=concurrency, timeout=timeout, retries=retries, backoff=backoff, max_answer=max_answer
+        )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chat", daemon=True)
         self._thread.start()
@@ -156,10 +162,12 @@ class OpenAIBackend:
 
     def _only_model(self) -> str:
         names = self._run(self._client.models())
-        if len(names) == 1:
+        if len(names) == 1 and names[0].isprintable():
             return names[0]
-        listed = ", ".join(names[:20]) or "none"
+        listed = one_line(", ".join(names[:20])) or "none"
         hint = f"Name one with --model. It has: {listed}"
+        if len(names) == 1:
+            raise InputError("the name of the server's model has control characters", record=self._client.address)
         raise InputError("the server has not just one model", record=self._client.address, hint=hint)
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:

@@ -1,4 +1,4 @@
-"""The connection to an OpenAI-compatible server: sending, waiting and trying again, and never telling the key."""
+"""The connection to an OpenAI-compatible server: sending, waiting and trying again, and never revealing the key."""
 
 from __future__ import annotations
 
@@ -7,61 +7,73 @@ import os
 import random
 import ssl
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import Final
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import httpx
 
 from mindkg.distill.backends.event_stream import assembled, is_stream
+from mindkg.distill.backends.failures import KEY, KEYS, connection_failure, first_failure_hint, status_hint
 from mindkg.distill.backends.json_text import read_json
+from mindkg.distill.backends.key_mask import KeyMask
+from mindkg.distill.backends.limiter import Limiter
 from mindkg.distill.backends.openai_chat import chat_answer, server_words
-from mindkg.distill.backends.server_errors import one_line
-from mindkg.distill.requests import PASSING, Answer, RequestError
+from mindkg.distill.backends.server_errors import QUOTA, one_line
+from mindkg.distill.requests import PASSING, TOO_LONG, TOO_LONG_HINT, Answer, RequestError
 from mindkg.errors import InputError, MindKGError
+from mindkg.http_body import BodyEncodingError, BodyTooLargeError, read_beginning, read_body
 from mindkg.retry_after import retry_after
 
-KEYS: Final = ("MINDKG_API_KEY", "OPENAI_API_KEY")
-"""The environment variables that may hold the server's key; the first that is set counts."""
+_OVERHEAD: Final = 8
+"""How many times as long as the longest answer a body may be: escapes, thoughts, log-probabilities."""
 
-BACKOFF: Final = 0.5
-"""Seconds before the second attempt, at most; doubled before each further one."""
+_LEAST_BODY: Final = 1 << 20
+_ERROR_BODY: Final = 1 << 16
+"""Bytes of a body that are read at least, and of the body of an error at most."""
 
-_LONGEST_PAUSE: Final = 30.0
 _LONGEST_WAIT: Final = 600.0
+_LONGEST_OUTAGE: Final = 300.0
+"""Seconds that a server which gave answers may be down before its requests are given up."""
+
+_DISTINCT: Final = 3
+"""Requests that must have failed since the last answer before the server is at fault and not one of them."""
+
 _CONNECT: Final = 15.0
 _IDLE: Final = 4.0
 """Seconds that an idle connection is kept: uvicorn closes it after 5, and a request sent then would be lost."""
 
 _CROWDED: Final = frozenset({429, 503, 529})
-_SECRET: Final = 8
-"""Characters that a secret has at least."""
 
-_USELESS: Final = frozenset({*range(300, 400), 401, 403, 404, 405})
-"""What says, at the start, that no request will be answered: a wrong key or a wrong address."""
+_USELESS: Final = frozenset({*range(300, 400), 401, 403, 404, 405, 407})
+"""What means, at the start, that no request will be answered: a wrong key or a wrong address."""
 
 
 class ChatClient:
     """Sends bodies to ``ADDRESS/chat/completions``; all methods but the constructor belong to one event loop.
 
-    At most ``concurrency`` requests are at the server at once: half as many when it says that it is crowded or does not
-    answer in time, and one more again for each round of answers.
+    At most ``concurrency`` requests are at the server at once, as fast as it takes them (see ``Limiter``). An attempt
+    takes at most ``timeout`` seconds from connecting to the last byte; ``retries`` follow where another may succeed,
+    the first after at most ``backoff`` seconds. ``max_answer`` is the longest text expected, in bytes: a body of over
+    8 times as many (at least 1 MiB) is not read to its end.
     """
 
-    def __init__(self, address: str, *, concurrency: int, timeout: float, retries: int) -> None:
+    def __init__(
+        self, address: str, *, concurrency: int, timeout: float, retries: int, backoff: float, max_answer: int
+    ) -> None:
         self.address = _checked(address)
         self._url = httpx.URL(f"{self.address}/chat/completions")
-        self._concurrency, self._timeout, self._retries = concurrency, timeout, retries
-        self._key = _key()
-        self._limit = float(concurrency)
-        self._active = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._resume = self._slowed = 0.0
+        self._timeout, self._retries, self._backoff = timeout, retries, backoff
+        self._most = max(_LEAST_BODY, _OVERHEAD * max_answer)
+        self._key_name, self._key = _key()
+        self._mask = KeyMask(self._key)
+        self._mask.watch_logs()
+        self._limiter = Limiter(concurrency, backoff)
         self._answered = False
+        self._failing: set[int] = set()
         self._idle: list[httpx.AsyncClient] = []
         self._all: list[httpx.AsyncClient] = []
 
@@ -70,44 +82,20 @@ class ChatClient:
 
         Raises RequestError for what concerns this request alone, MindKGError where going on is useless.
         """
-        attempt = 0
-        while True:
-            await self._enter()
-            started = time.monotonic()
-            try:
-                answer = await self._once(content, started)
-            except RequestError as error:
-                attempt += 1
-                error.seconds = time.monotonic() - started
-                if not error.retryable or attempt > self._attempts(error):
-                    self._give_up(error)
-                    raise
-                again = error
-            else:
-                self._answered = True
-                self._limit = min(self._concurrency, self._limit + 1 / self._limit)
-                return answer
-            finally:
-                self._leave()
-            await self._pause(again, attempt)
+        try:
+            with self._limiter.request():
+                answer = await self._chat(content)
+        except MindKGError as error:
+            raise self._masked(error) from None
+        return replace(answer, text=self._mask.answer(answer.text))
 
     async def models(self) -> list[str]:
-        """Return the names that ``ADDRESS/models`` tells; raises MindKGError where it tells none."""
+        """Return the names that ``ADDRESS/models`` gives; raises MindKGError where it gives none."""
         try:
-            with self._connection() as http:
-                response = await http.get(f"{self.address}/models", timeout=_CONNECT)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
-        if response.status_code in (401, 403):
-            raise self._useless(response.status_code, self._hidden(server_words(response.content)))
-        try:
-            return [str(model["id"]) for model in response.json()["data"]]
-        except (ValueError, KeyError, TypeError):
-            said = self._hidden(server_words(response.content))
-            message = f"the server lists no models, it says ({response.status_code}): {said}"
-            if response.status_code in _USELESS:
-                raise self._useless(response.status_code, message) from None
-            raise MindKGError(message, record=self.address, hint="Give the model's name with --model") from None
+            names = await self._models()
+        except MindKGError as error:
+            raise self._masked(error) from None
+        return [self._mask(name) for name in names]
 
     async def tokens(self, model: str, text: str) -> list[int]:
         """Return the ids of the tokens of ``text``, as vLLM's ``/tokenize`` gives them; none where it is not there."""
@@ -122,113 +110,130 @@ class ChatClient:
 
     async def close(self) -> None:
         """Close the connections."""
+        self._mask.leave_logs()
         for http in self._all:
             await http.aclose()
 
-    async def _once(self, content: bytes, started: float) -> Answer:
+    async def _chat(self, content: bytes) -> Answer:
+        failures, again = 0, False
+        while True:
+            started = await self._limiter.enter(again=again)
+            try:
+                answer = await self._once(content)
+            except RequestError as error:
+                error.seconds = time.monotonic() - started
+                wait = error.wait
+                if error.retryable:
+                    self._note(error, started, id(content))
+                failures += not self._outage(error)
+                if not error.retryable or failures > self._attempts(error):
+                    self._give_up(error)
+                again = True
+            else:
+                self._answered = True
+                self._failing.clear()
+                self._limiter.answered()
+                return replace(answer, seconds=time.monotonic() - started)
+            finally:
+                self._limiter.leave()
+            if wait or not self._limiter.down:
+                await asyncio.sleep(wait + random.uniform(self._backoff / 4, self._backoff / 2))
+
+    async def _once(self, content: bytes) -> Answer:
         """Send ``content`` one time."""
         try:
             with self._connection() as http:
-                async with asyncio.timeout(self._timeout):
-                    response = await http.post(self._url, content=content)
+                async with asyncio.timeout(self._timeout), http.stream("POST", self._url, content=content) as response:
+                    if response.status_code != 200:
+                        raise _refused(response, await read_beginning(response, _ERROR_BODY))
+                    body = await read_body(response, self._most)
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
-            self._slow_down(started)
             raise RequestError(f"no answer within {self._timeout:g} s", retryable=True) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise _NoServerError(self._hidden(one_line(str(error)) or "no connection"), retryable=True) from None
         except httpx.RequestError as error:
-            said = self._hidden(one_line(str(error)) or type(error).__name__)
-            raise RequestError(f"the connection broke: {said}", retryable=True) from None
-        if response.status_code != 200:
-            raise self._refused(response, started)
+            reason, hint = connection_failure(error, self.address)
+            raise _NoConnectionError(reason, retryable=True, hint=hint, kind=type(error)) from None
+        except BodyTooLargeError as error:
+            raise RequestError(self._too_large(error.size), status=200, hint=TOO_LONG_HINT) from None
+        except BodyEncodingError as error:
+            raise RequestError(f"the answer cannot be read: {error}", retryable=error.broken) from None
         try:
-            kind = response.headers.get("content-type", "")
-            streamed = is_stream(response.content, kind)
-            answer = chat_answer(assembled(response.content) if streamed else read_json(response.content))
+            streamed = is_stream(body, response.headers.get("content-type", ""))
+            parsed = assembled(body) if streamed else read_json(body)
         except ValueError:
-            said = self._hidden(server_words(response.content))
-            raise RequestError(f"the answer is not JSON: {said}", status=200) from None
-        except RequestError as error:
-            if error.status in _CROWDED:
-                self._slow_down(started)
-            said = self._hidden(error.args[0])
-            raise RequestError(said, status=error.status, retryable=error.retryable, hint=error.hint) from None
-        text = self._hidden(answer.text) if _is_secret(self._key) else answer.text
-        return replace(answer, text=text, seconds=time.monotonic() - started)
+            raise RequestError(f"the answer is not JSON: {server_words(body[:_ERROR_BODY])}", status=200) from None
+        return chat_answer(parsed)
 
-    def _refused(self, response: httpx.Response, started: float) -> RequestError:
-        """Return what a status other than 200 means."""
-        status = response.status_code
-        if status in _CROWDED:
-            self._slow_down(started)
-        said = self._hidden(server_words(response.content))
-        error = RequestError(f"the server says ({status}): {said}", status=status, retryable=status in PASSING)
-        wait = retry_after(response.headers.get("retry-after", ""))
-        if error.retryable and wait is not None:
-            if wait > _LONGEST_WAIT:
-                error.retryable = False
-            else:
-                self._resume = max(self._resume, time.monotonic() + wait)
-        if status == 429 and b"insufficient_quota" in response.content:
-            error.retryable = False
-        return error
+    async def _models(self) -> list[str]:
+        try:
+            with self._connection() as http:
+                async with asyncio.timeout(2 * _CONNECT), http.stream("GET", f"{self.address}/models") as response:
+                    status = response.status_code
+                    body = await (read_body if status == 200 else read_beginning)(response, self._most)
+        except httpx.RequestError as error:
+            raise self._unreachable(*connection_failure(error, self.address)) from None
+        except TimeoutError:
+            raise self._unreachable(f"no list of models within {2 * _CONNECT:g} s", "Is it a chat server?") from None
+        except (BodyTooLargeError, BodyEncodingError) as error:
+            message = f"the list of the server's models cannot be read: {error}"
+            raise MindKGError(message, record=self.address, hint="Name one with --model") from None
+        try:
+            return [str(model["id"]) for model in read_json(body)["data"]]
+        except (ValueError, KeyError, TypeError):
+            said = server_words(body[:_ERROR_BODY])
+        useless = status in _USELESS
+        hint = status_hint(status, said, self._key_name) if useless else first_failure_hint(said, status)
+        message = f"the server lists no models, it says ({status}): {said}"
+        raise MindKGError(message, record=self.address, hint=hint)
+
+    def _note(self, error: RequestError, started: float, request: int) -> None:
+        """Let the limiter take note of a failure that may pass."""
+        self._failing.add(request)
+        if error.status in _CROWDED or "no answer within" in error.args[0]:
+            self._limiter.crowded(started, error.wait)
+        else:
+            self._limiter.failed(started, error.wait)
+
+    def _outage(self, error: RequestError) -> bool:
+        """Return whether a failure is the server's alone: it gave answers, and gives none to anybody since a while."""
+        since = self._limiter.silent_since
+        alone = len(self._failing) < _DISTINCT and not isinstance(error, _NoConnectionError)
+        if not (error.retryable and self._answered and since and self._limiter.down) or alone:
+            return False
+        return time.monotonic() - since < _LONGEST_OUTAGE
 
     def _attempts(self, error: RequestError) -> int:
-        """Return how often to try again: longer where others would fare no better, shortly where nothing ever came."""
-        if isinstance(error, _NoServerError):
-            return 2 * self._retries if self._answered else min(2, self._retries)
-        return 2 * self._retries if error.status in _CROWDED else self._retries
+        """Return how often a request may fail: more often where others fare no better."""
+        if not self._answered and (isinstance(error, _NoConnectionError) or "no answer within" in error.args[0]):
+            return min(2, self._retries)
+        return self._limiter.attempts(self._retries * (2 if error.status in _CROWDED else 1))
 
-    def _give_up(self, error: RequestError) -> None:
-        """Raise MindKGError where ``error`` says that no request will be answered."""
-        if isinstance(error, _NoServerError):
-            raise self._unreachable(error) from None
-        if error.status and (error.status == 401 or (error.status in _USELESS and not self._answered)):
-            raise self._useless(error.status, error.args[0]) from None
+    def _give_up(self, error: RequestError) -> NoReturn:
+        """Raise ``error``, or MindKGError where it means that no request will be answered."""
+        message, status = error.args[0], error.status
+        if isinstance(error, _NoConnectionError) and (not self._answered or error.refused):
+            raise self._unreachable(message, error.hint or "") from None
+        if status == 401 or (status in _USELESS and not self._answered):
+            assert status
+            hint = status_hint(status, message, self._key_name)
+            raise MindKGError(message, record=self.address, hint=hint) from None
+        if not self._answered:
+            error.record, error.hint = self.address, error.hint or first_failure_hint(message, status)
+            if error.retryable or message.startswith("the answer is not JSON"):
+                raise MindKGError(message, record=self.address, hint=error.hint) from None
+        raise error
 
-    def _unreachable(self, error: Exception) -> MindKGError:
-        said = self._hidden(one_line(str(error))) or type(error).__name__
-        hint = "Is it running, and is the address right?"
-        return MindKGError(f"the server does not answer: {said}", record=self.address, hint=hint)
+    def _unreachable(self, reason: str, hint: str) -> MindKGError:
+        return MindKGError(f"the server does not answer: {reason}", record=self.address, hint=hint)
 
-    def _useless(self, status: int, said: str) -> MindKGError:
-        if status in (401, 403):
-            hint = f"Put the server's key into the environment variable {KEYS[0]}"
-        else:
-            hint = "Look at --model and at the address, which mostly ends in /v1"
-        return MindKGError(said, record=self.address, hint=hint)
+    def _too_large(self, size: int | None) -> str:
+        told = f"{size:,} bytes" if size else f"over {self._most:,} bytes"
+        return f"{TOO_LONG}: its body has {told}, the limit is {self._most:,}"
 
-    async def _enter(self) -> None:
-        """Wait until one more request may be at the server."""
-        while True:
-            if (pause := self._resume - time.monotonic()) > 0:
-                # not all at once
-                await asyncio.sleep(pause + random.uniform(0, BACKOFF))
-            elif self._active >= int(self._limit):
-                turn = asyncio.get_running_loop().create_future()
-                self._waiting.append(turn)
-                await turn
-            else:
-                self._active += 1
-                return
-
-    def _leave(self) -> None:
-        self._active -= 1
-        free = int(self._limit) - self._active
-        while free > 0 and self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                free -= 1
-
-    async def _pause(self, error: RequestError, attempt: int) -> None:
-        longest = min(_LONGEST_PAUSE, BACKOFF * 2 ** (attempt - 1))
-        await asyncio.sleep(random.uniform(longest / 2, longest))
-
-    def _slow_down(self, started: float) -> None:
-        """Halve the limit, once for all requests that were at the server together."""
-        if started >= self._slowed:
-            self._limit, self._slowed = max(1.0, self._limit / 2), time.monotonic()
+    def _masked(self, error: MindKGError) -> MindKGError:
+        """Return ``error`` without the key, which some servers repeat."""
+        error.args = (self._mask(str(error.args[0])), *error.args[1:])
+        error.hint = self._mask(error.hint) if error.hint else error.hint
+        return error
 
     @contextmanager
     def _connection(self) -> Iterator[httpx.AsyncClient]:
@@ -246,10 +251,10 @@ class ChatClient:
         key = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         try:
             http = httpx.AsyncClient(
-                headers={"Content-Type": "application/json", **key},
+                headers={"Content-Type": "application/json", "Accept-Encoding": "gzip, deflate", **key},
                 timeout=httpx.Timeout(None, connect=_CONNECT),
                 limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=_IDLE),
-                verify=_certificates(),
+                verify=_certificates(*(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))),
             )
         except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
             hint = "Look at ALL_PROXY, HTTP_PROXY and HTTPS_PROXY, which NO_PROXY='*' switches off, and SSL_CERT_FILE"
@@ -258,24 +263,34 @@ class ChatClient:
         self._all.append(http)
         return http
 
-    def _hidden(self, text: str) -> str:
-        """Return ``text`` without the key, which some servers repeat."""
-        return text.replace(self._key, "***") if self._key else text
+
+class _NoConnectionError(RequestError):
+    """A connection that was not made, or broke before the answer came; ``refused`` if it was not made."""
+
+    def __init__(self, message: str, *, kind: type[BaseException], **where: Any) -> None:
+        super().__init__(message, **where)
+        self.refused = issubclass(kind, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
 
 
-class _NoServerError(RequestError):
-    """Nothing listens at the address."""
+def _refused(response: httpx.Response, body: bytes) -> RequestError:
+    """Return what a status other than 200 means."""
+    status = response.status_code
+    error = RequestError(f"the server says ({status}): {server_words(body)}", status=status)
+    error.wait = retry_after(response.headers.get("retry-after", "")) or 0.0
+    lasting = QUOTA.encode() in body or error.wait > _LONGEST_WAIT
+    error.retryable = status in PASSING and not lasting
+    return error
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
-    """Return what certificates are checked by: reading them takes longer than a request."""
+def _certificates(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return what the environment names to check certificates by: reading it takes longer than a request."""
     return httpx.create_ssl_context()
 
 
 def _checked(address: str) -> str:
     """Return ``address`` without a slash at its end; raises InputError for one that could hold a key."""
-    hint = f"Give http://HOST/v1; a key goes into the environment variable {KEYS[0]}"
+    hint = f"Give http://HOST/v1; a key goes into the environment variable {KEY}"
     try:
         parts, url = urlsplit(address), httpx.URL(address)
         plain = url.host and not (parts.username or parts.password or parts.query or parts.fragment)
@@ -286,22 +301,12 @@ def _checked(address: str) -> str:
     return address.rstrip("/").removesuffix("/chat/completions")
 
 
-def _is_secret(key: str) -> bool:
-    """Return whether ``key`` is one that nobody may read, and not a word for servers that want none.
-
-    Such a word stands in answers too, and belongs there.
-
-    >>> [_is_secret(key) for key in ("sk-proj-7Hq2", "EMPTY", "x", "placeholder")]
-    [True, False, False, False]
-    """
-    return len(key) >= _SECRET and not key.isalpha()
-
-
-def _key() -> str:
+def _key() -> tuple[str | None, str]:
+    """Return the name of the variable that holds the server's key, None without one, and the key."""
     for name in KEYS:
         key = os.environ.get(name, "").strip()
         if key and not (key.isascii() and key.isprintable()):
             raise InputError(f"the key in {name} has letters that no header can hold")
         if key:
-            return key
-    return ""
+            return name, key
+    return None, ""

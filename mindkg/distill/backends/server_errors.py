@@ -35,7 +35,8 @@ _PERMANENT: Final = (
 )
 """Parts of an error's type or code that no further attempt will change."""
 
-_QUOTA: Final = "insufficient_quota"
+QUOTA: Final = "insufficient_quota"
+"""What an error says, with status 429, of an account that is out of money."""
 
 
 def interrupted(body: Mapping[str, Any], choice: Mapping[str, Any]) -> RequestError | None:
@@ -80,7 +81,7 @@ def reported_error(body: Any, status: int | None = None) -> RequestError:
         permanent = any(part in word for word in words for part in _PERMANENT)
         status, again = (400, False) if permanent else (None, True)
     else:
-        again = status in PASSING and not any(_QUOTA in word for word in words)
+        again = status in PASSING and not any(QUOTA in word for word in words)
     said = error_message(body) or one_line(body)
     prefix = f"the server says ({status})" if status else "the server says"
     return RequestError(f"{prefix}: {said}", status=status, retryable=again)
