@@ -157,14 +157,14 @@ def test_a_killed_build_leaves_the_kb_as_it_was_and_goes_on(s3: S3Server, tmp_pa
     records = s3.bucket / "some" / "kb" / "tables" / ".stages"
     for stage in ("sources", "link"):
         known = set(records.glob(f"{stage}-*"))
-        build = subprocess.Popen([sys.executable, "-m", "mindkg", "build", str(source), "-o", KB])
+        build = subprocess.Popen([sys.executable, "-m", "mindkg", "build", "--replace", str(source), "-o", KB])
         while build.poll() is None and set(records.glob(f"{stage}-*")) == known:
             time.sleep(0.005)
         os.kill(build.pid, signal.SIGKILL) if build.poll() is None else None
         build.wait()
         if build.returncode:
             assert tables(KB) == old
-    pipeline.build(source, KB)
+    pipeline.build(source, KB, replace=True)
     pipeline.build(source, tmp_path / "kb")
     assert_equal(tmp_path / "kb", KB)
 
