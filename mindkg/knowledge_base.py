@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self, cast
 import pyarrow as pa
 
 from mindkg import stages
+from mindkg.checksums import damaged_file, seal
 from mindkg.errors import InputError, MindKGError, StorageError, StoreError, UsageError, nearest
 from mindkg.places import discard
 from mindkg.schema import KEYS, SCHEMA_VERSION, TABLES
@@ -78,13 +79,14 @@ class KnowledgeBase:
 
         Raises UsageError for an unknown name.
         """
-        import pyarrow.dataset as ds
-        import pyarrow.parquet as pq
+        from mindkg.parquet import dataset, read_table, reading
+        from mindkg.places import FILE
 
-        folder = self._folder(name)
+        file = self._folder(name) / FILE
         if limit is None:
-            return pq.read_table(folder).cast(TABLES[name])
-        return ds.dataset(folder, format="parquet").head(limit, batch_size=limit, batch_readahead=0).cast(TABLES[name])
+            return read_table(file).cast(TABLES[name])
+        with reading(file):
+            return dataset(file).head(limit, batch_size=limit, batch_readahead=0).cast(TABLES[name])
 
     def scan(self, name: str) -> daft.DataFrame:
         """Return the table ``name`` as a lazy Daft frame."""
@@ -144,15 +146,19 @@ class KnowledgeBase:
         from mindkg.graph import selection
 
         target = self._store_folder("graph", include_filtered)
-        files = [target / f"{name}.parquet" for name in selection.GRAPH_TABLES]
-        if not all(file.is_file() for file in files):
+        if not self._is_intact(target):
             with self._directory.loading():
-                if not all(file.is_file() for file in files):
+                if not self._is_intact(target):  # another process may have made it meanwhile
                     _say(progress, "selecting what the graph holds")
                     tables = {name: self._folder(name) for name in self.manifest.tables}
                     with self._directory.building(target) as folder:
                         selection.select_graph(tables, folder, include_filtered=include_filtered)
+                        seal(folder)
         return target
+
+    def _is_intact(self, folder: Path) -> bool:
+        """Return whether a graph folder or a store is there and all its files are what was written."""
+        return damaged_file(folder, self._directory.verified) is None
 
     def load(
         self,
@@ -294,17 +300,28 @@ class KnowledgeBase:
             return self._stores.setdefault((engine, False, partial), self._remote(engine, partial, progress))
         engine_class(engine)  # an unknown name shows before anything is made
         target = self._store_folder(engine, include_filtered)
-        store = _opened(engine, target)
+        store = self._opened(engine, target)
         if store is None:
             folder = self.graph(include_filtered=include_filtered, progress=progress)
             with self._directory.loading():
-                store = _opened(engine, target)  # another process may have made it meanwhile
+                store = self._opened(engine, target)  # another process may have made it meanwhile
                 if store is None:
                     _say(progress, f"loading the graph into {engine}")
                     load_store(engine, folder, target, progress)
                     store = open_store(engine, target)
         self._stores[engine, include_filtered, partial] = store
         return store
+
+    def _opened(self, engine: str, target: Path) -> Store | None:
+        """Return the store in ``target``, None where there is none that is intact and opens: it is made anew then."""
+        from mindkg.stores import open_store
+
+        if not self._is_intact(target):
+            return None
+        try:
+            return open_store(engine, target)
+        except StoreError:
+            return None
 
     def _remote(self, address: str, partial: bool, progress: Progress | None) -> Store:
         """Return the server at ``address``; where it says that it holds another graph than this KB's, that is said."""
@@ -516,13 +533,3 @@ def _check_options(engine: str, options: Mapping[str, Mapping[str, Any]]) -> Non
         given = [name for name, value in values.items() if value]
         if given and owner != engine:
             raise UsageError(f"the option {given[0]} is one of {owner}, not of {engine}", hint="Leave it out")
-
-
-def _opened(engine: str, target: Path) -> Store | None:
-    """Return the store in ``target``, None where there is none that opens: it is made anew then."""
-    from mindkg.stores import open_store
-
-    try:
-        return open_store(engine, target)
-    except StoreError:
-        return None

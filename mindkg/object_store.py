@@ -7,6 +7,7 @@ variables, profiles and roles; none of them stands in an address, and no error r
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import fs
 
+from mindkg.checksums import Checksum
 from mindkg.errors import InputError, StorageError
 
 _CHUNK: Final = 1 << 24
@@ -134,6 +136,15 @@ class Objects:
         """Return the bytes of an object."""
         with self.told(name), self._files.open_input_stream(self._key(name)) as stream:
             return bytes(stream.read())
+
+    def checksum(self, name: str) -> Checksum:
+        """Return size and hash of an object, which is read whole."""
+        digest, size = hashlib.sha256(), 0
+        with self.told(name), self._files.open_input_stream(self._key(name)) as stream:
+            while piece := stream.read(_CHUNK):
+                digest.update(piece)
+                size += len(piece)
+        return Checksum(size, digest.hexdigest())
 
     def get(self, name: str, file: Path) -> None:
         """Copy an object into ``file``, which appears when it is whole."""

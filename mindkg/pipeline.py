@@ -15,7 +15,7 @@ from mindkg.errors import RejectedError, UsageError
 from mindkg.inputs import STDIN, Input, Inputs, check_same_inputs, input_of, inputs_of
 from mindkg.rejections import mostly_rejected
 from mindkg.stages import STAGES, Job, Progress, Records, Source, own_vague, scan, silent, tables_of
-from mindkg.storage import KBDirectory, Manifest, StageRecord, TableEntry, fingerprint
+from mindkg.storage import PREVIOUS, KBDirectory, Manifest, StageRecord, TableEntry, fingerprint
 
 if TYPE_CHECKING:
     from mindkg.images import Fetched
@@ -105,7 +105,7 @@ def build(
     }
     files = _expanded(sources)
     if not files:
-        KBDirectory(output).open_manifest()
+        KBDirectory(output).published_manifest()
         if format or field:
             hint = "Give the source files too: format and field say how they are read"
             raise UsageError("without sources there is nothing to read", hint=hint)
@@ -260,7 +260,7 @@ def run_locked(
     progress: Progress | None = None,
 ) -> Built:
     """Do as ``run`` does where the caller holds the KB's lock."""
-    before = kb.usable_manifest() if source else kb.manifest()
+    before = kb.usable_manifest() or kb.usable_manifest(PREVIOUS) if source else kb.manifest()
     kept = {} if before is None else before.options
     if source:  # what is read anew is linked anew too, but answers of a model stay paid for
         kept = {name: value for name, value in kept.items() if name == "distill"}
@@ -345,10 +345,18 @@ def _run(job: Job, allow_rejects: bool) -> tuple[Built, RejectedError | None]:
             if problem and job.before:
                 problem.hint = "The KB is as it was. Let these rows take their place all the same: --allow-rejects"
                 raise problem
-    if not ran and job.before and job.before.stages == records and job.before.options == job.options:
+    if not ran and job.before and _is_published(job, records):
         return Built(job.kb.path, job.kb.address, _remember(job), (), False), problem
     manifest = _publish(job, records)
     return Built(job.kb.path, job.kb.address, manifest, tuple(ran), True), problem
+
+
+def _is_published(job: Job, records: Records) -> bool:
+    """Return whether the version before is what ``records`` would make, and the rejects of all stages are intact."""
+    before = job.before
+    assert before is not None
+    same = before.stages == records and before.options == job.options
+    return same and job.kb.is_whole(before.tables["rejects"], again=not job.kb.place.apart)
 
 
 def _remember(job: Job) -> Manifest:

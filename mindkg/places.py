@@ -6,23 +6,27 @@ file.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mindkg.checksums import Checksum, Verified
 from mindkg.errors import StorageError
 from mindkg.object_store import Objects
+from mindkg.parquet import REBUILD, rows_in
 
 FILE: Final = "part-0.parquet"
 RECORDS: Final = "tables/.stages"
 TEMPORARY: Final = ".building-"
 """What the names of files and folders begin with that are not whole yet."""
+
+VERIFIED: Final = ".verified.json"
+"""The file that remembers which tables and stores were found intact."""
 
 _CLAIM: Final = "tables/.claim"
 
@@ -48,13 +52,22 @@ class Place(Protocol):
     def write(self, name: str, data: bytes) -> None:
         """Write a file in one step: a reader sees the old one or the new one."""
 
+    def size(self, table: str) -> int | None:
+        """Return the bytes of a table's file, None where it is not there; its content is not read."""
+
     def rows(self, table: str) -> int | None:
-        """Return the rows of a table, None where it is not there or not whole."""
+        """Return the rows of a table, None where it is not there or its footer cannot be read."""
 
-    def folder(self, table: str) -> Path:
-        """Return the folder of this machine that a table is read from."""
+    def holds(self, table: str, known: Checksum, *, again: bool = False) -> bool:
+        """Return whether a table's file is there with the content ``known``.
 
-    def take(self, table: str) -> None:
+        What was found intact before, and has not been written to since, is read only with ``again``.
+        """
+
+    def folder(self, table: str, known: Checksum | None) -> Path:
+        """Return the folder of this machine that a table is read from; StorageError where it is not ``known``."""
+
+    def take(self, table: str, known: Checksum) -> None:
         """Take a table that was built in its folder of this machine."""
 
     def tables(self) -> Iterable[str]:
@@ -69,8 +82,9 @@ class Folder:
 
     apart = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, verified: Verified) -> None:
         self.path = path
+        self._verified = verified
 
     def named(self, name: str) -> str:
         """Return the path of ``name``."""
@@ -100,15 +114,29 @@ class Folder:
         """Write a file in one step: a reader sees the old one or the new one."""
         write_bytes(self.path / name, data)
 
-    def rows(self, table: str) -> int | None:
-        """Return the rows of a table, None where it is not there or not whole."""
-        return rows_in(self.path / table / FILE)
+    def size(self, table: str) -> int | None:
+        """Return the bytes of a table's file, None where it is not there or leads out of the KB."""
+        file = self.path / table / FILE
+        try:
+            return file.stat().st_size if file.resolve().is_relative_to(self.path.resolve()) else None
+        except (OSError, ValueError):
+            return None
 
-    def folder(self, table: str) -> Path:
-        """Return the folder of a table."""
+    def rows(self, table: str) -> int | None:
+        """Return the rows of a table, None where it is not there or its footer cannot be read."""
+        return rows_in(self.path / table / FILE) if self.size(table) else None
+
+    def holds(self, table: str, known: Checksum, *, again: bool = False) -> bool:
+        """Return whether a table's file is there with the content ``known``."""
+        return self.size(table) == known.bytes and self._verified.holds(self.path / table / FILE, known, again=again)
+
+    def folder(self, table: str, known: Checksum | None) -> Path:
+        """Return the folder of a table; StorageError where its content is not ``known``."""
+        if known and not self.holds(table, known):
+            raise damaged_table(self.named(f"{table}/{FILE}"))
         return self.path / table
 
-    def take(self, table: str) -> None:
+    def take(self, table: str, known: Checksum) -> None:
         """Do nothing: what is built in its folder is there."""
 
     def tables(self) -> Iterable[str]:
@@ -130,9 +158,10 @@ class Bucket:
 
     apart = True
 
-    def __init__(self, objects: Objects, copies: Path) -> None:
+    def __init__(self, objects: Objects, copies: Path, verified: Verified) -> None:
         self.objects = objects
-        self.copies = Folder(copies)
+        self.copies = Folder(copies, verified)
+        self._verified = verified
         self._whole: dict[str, int] = {}
         self._copied: set[str] = set()
 
@@ -162,34 +191,59 @@ class Bucket:
         """Write an object in one step."""
         self.objects.write(name, data)
 
+    def size(self, table: str) -> int | None:
+        """Return the bytes of a table's object, None where it is not there."""
+        try:
+            return self.objects.find(f"{table}/{FILE}").size
+        except FileNotFoundError:
+            return None
+
     def rows(self, table: str) -> int | None:
-        """Return the rows of a table, None where it is not there or not whole: of its copy if that is as large."""
+        """Return the rows of a table, None where it is not there or its footer cannot be read."""
         if table in self._whole:
             return self._whole[table]
         try:
-            rows = self.copies.rows(table) if self._is_copied(table) else self._stored_rows(table)
+            rows = self._stored_rows(table)
         except FileNotFoundError:
             return None
         if rows is not None:
             self._whole[table] = rows
         return rows
 
-    def folder(self, table: str) -> Path:
-        """Return the folder of a table's copy, which is made where it is not there."""
+    def holds(self, table: str, known: Checksum, *, again: bool = False) -> bool:
+        """Return whether a table's object is there with the content ``known``: what has its ETag is read once."""
+        try:
+            found = self.objects.find(f"{table}/{FILE}")
+        except FileNotFoundError:
+            return False
+        return found.size == known.bytes and self._verified.matches(
+            self.named(f"{table}/{FILE}"),
+            [found.etag],
+            known,
+            lambda: self.objects.checksum(f"{table}/{FILE}"),
+            again=again,
+        )
+
+    def folder(self, table: str, known: Checksum | None) -> Path:
+        """Return the folder of a table's copy, which is made where it is not there, or not intact."""
         from filelock import FileLock
 
-        folder = self.copies.folder(table)
-        if table not in self._copied and not self._is_copied(table):
+        folder = self.copies.folder(table, None)
+        if table not in self._copied and not self._is_copied(table, known):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
-                if not self._is_copied(table):
+                if not self._is_copied(table, known):
                     self.objects.get(f"{table}/{FILE}", folder / FILE)
+            if known and not self.copies.holds(table, known):
+                raise damaged_table(self.named(f"{table}/{FILE}"))
         self._copied.add(table)
         return folder
 
-    def take(self, table: str) -> None:
+    def take(self, table: str, known: Checksum) -> None:
         """Store a table that was built in the folder of its copy."""
-        self.objects.put(f"{table}/{FILE}", self.copies.folder(table) / FILE)
+        self.objects.put(f"{table}/{FILE}", self.copies.folder(table, None) / FILE)
+        etag = self.objects.find(f"{table}/{FILE}").etag
+        self._verified.matches(self.named(f"{table}/{FILE}"), [etag], known, lambda: known, again=True)
 
     def tables(self) -> Iterable[str]:
         """Return the names of all tables, stored or copied, and of the records of stages."""
@@ -206,9 +260,8 @@ class Bucket:
         self.copies.discard(name)
         return self.objects.named(name)
 
-    def _is_copied(self, table: str) -> bool:
-        file = self.copies.folder(table) / FILE
-        return self.objects.find(f"{table}/{FILE}").size == (file.stat().st_size if file.is_file() else None)
+    def _is_copied(self, table: str, known: Checksum | None) -> bool:
+        return self.copies.holds(table, known) if known else self.size(table) == self.copies.size(table)
 
     def _stored_rows(self, table: str) -> int | None:
         with self.objects.open(f"{table}/{FILE}") as file, self.objects.told(table):
@@ -218,12 +271,9 @@ class Bucket:
                 return None
 
 
-def rows_in(file: Path) -> int | None:
-    """Return the rows of a Parquet file, None where it is not there or not whole."""
-    try:
-        return int(pq.read_metadata(file).num_rows)
-    except (OSError, pa.ArrowInvalid):
-        return None
+def damaged_table(place: str) -> StorageError:
+    """Return the error of a table whose file at ``place`` is not what was written."""
+    return StorageError("this table is damaged", record=place, hint=REBUILD)
 
 
 def discard(path: Path) -> None:
@@ -241,11 +291,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def as_json(value: Any) -> bytes:
-    """Return ``value`` as the bytes of a JSON file."""
-    return json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -115,10 +116,23 @@ def _sources_key(job: Job, records: Records) -> str:
     from mindkg import sources
 
     if job.source is None:
-        assert job.before is not None
-        return job.before.stages["sources"].fingerprint
+        return _sources_before(job)
     contents = sorted(f"{i['role']}={i['sha256']}" for i in job.inputs)
     return fingerprint("sources", sources.VERSION, contents, job.source.options, _hashes("relations.ttl"))
+
+
+def _sources_before(job: Job) -> str:
+    """Return the fingerprint of what was read before; StorageError where it is not there any more."""
+    known = job.before.stages.get("sources") if job.before else None
+    tables = known.tables.values() if known else ()
+    damaged = next((entry for entry in tables if not job.kb.is_whole(entry, again=not job.kb.place.apart)), None)
+    if known and not damaged:
+        return known.fingerprint
+    files = " ".join(shlex.quote(i["path"]) for i in job.inputs) or "SOURCE …"
+    verb = "ingest" if job.options["ingest"] else "build"
+    what = "a table read from the sources is missing or damaged" if known else "the manifest is missing the sources"
+    hint = f"Read them again: mindkg {verb} {files} -o {shlex.quote(job.kb.address)}"
+    raise StorageError(what, record=job.kb.place.named(damaged.path if damaged else ""), hint=hint)
 
 
 def _run_sources(job: Job, key: str, records: Records) -> StageRecord:

@@ -7,27 +7,62 @@ run that was killed goes on from the records it finds. Nothing is part of the KB
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from mindkg.checksums import Verified, checksum
 from mindkg.errors import ConservationError, InputError, LockedError, MindKGError, StorageError
+from mindkg.manifest import (
+    Manifest,
+    StageRecord,
+    TableEntry,
+    as_json,
+    fingerprint,
+    manifest_of,
+    record_of,
+    to_file,
+    updated,
+)
 from mindkg.object_store import Objects, address_of
+from mindkg.parquet import REBUILD, writer
 from mindkg.paths import check_utf8
-from mindkg.places import FILE, RECORDS, TEMPORARY, Bucket, Folder, Place, as_json, discard, remove, write_bytes
-from mindkg.schema import KEYS, REASONS, SCHEMA_VERSION, TABLES
+from mindkg.places import (
+    FILE,
+    RECORDS,
+    TEMPORARY,
+    VERIFIED,
+    Bucket,
+    Folder,
+    Place,
+    damaged_table,
+    discard,
+    remove,
+    write_bytes,
+)
+from mindkg.schema import KEYS, REASONS, TABLES
 
 if TYPE_CHECKING:
     import daft
+
+__all__ = [
+    "MANIFEST",
+    "PREVIOUS",
+    "WORK_DIR",
+    "KBDirectory",
+    "Manifest",
+    "StageRecord",
+    "TableEntry",
+    "file_sha256",
+    "fingerprint",
+    "write_json",
+]
 
 MANIFEST: Final = "manifest.json"
 PREVIOUS: Final = "manifest.previous.json"
@@ -41,66 +76,11 @@ _WORK: Final = ".work"
 _WORTH: Final = (MANIFEST, PREVIOUS, "ledger", "images", "stores")
 """What of a KB is not removed after a failure."""
 
-_CHUNK: Final = 1 << 22
-
-
-@dataclass(frozen=True, slots=True)
-class TableEntry:
-    """Where a table lies (relative to the KB), how many rows it has, and the fingerprint of the stage that wrote it."""
-
-    path: str
-    rows: int
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class StageRecord:
-    """A finished stage: its fingerprint, its tables, and where its input rows went."""
-
-    stage: str
-    fingerprint: str
-    tables: dict[str, TableEntry]
-    read: int
-    kept: int
-    rejected: int
-    notes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a KB holds: the tables and stages of one finished build, its inputs, options and tool versions."""
-
-    tables: dict[str, TableEntry]
-    stages: dict[str, StageRecord]
-    inputs: list[dict[str, Any]]
-    options: dict[str, Any]
-    versions: dict[str, str]
-    created: str
-    schema_version: int = SCHEMA_VERSION
-
-    @property
-    def fingerprint(self) -> str:
-        """The hash of all tables' fingerprints: what anything made from the tables depends on."""
-        return fingerprint(*(f"{name}={entry.fingerprint}" for name, entry in sorted(self.tables.items())))
-
-
-def fingerprint(*parts: object) -> str:
-    """Return 16 hexadecimal digits that stand for ``parts`` (anything JSON can write).
-
-    >>> fingerprint("parse", {"b": 1, "a": 2}) == fingerprint("parse", {"a": 2, "b": 1})
-    True
-    """
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return checksum(path).sha256
 
 
 class KBDirectory:
@@ -120,14 +100,16 @@ class KBDirectory:
         address, room = address_of(path), _room()
         if address:
             self.path = self.work = _folder_of(address, room)
-            self.place = Bucket(Objects(address), self.path)
+            self.verified = Verified(self.work / VERIFIED)
+            self.place = Bucket(Objects(address), self.path, self.verified)
             return
         self.path = Path(path).absolute()
         check_utf8(self.path)
-        self.place = Folder(self.path)
         self.work = self._kept_work() or self.path
         if room and self.work.parent != room:  # a KB that was moved keeps its folder there
             self.work = room / fingerprint(str(self.path.resolve()))
+        self.verified = Verified(self.work / VERIFIED)
+        self.place = Folder(self.path, self.verified)
 
     @property
     def address(self) -> str:
@@ -136,15 +118,22 @@ class KBDirectory:
 
     def manifest(self, name: str = MANIFEST) -> Manifest | None:
         """Return the published manifest, or None where nothing was published; StorageError where it is broken."""
-        file = self.place.named(name)
         try:
-            raw = json.loads(self.place.read(name).decode("utf-8"))
+            return manifest_of(self.place.read(name))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            hint = "Restore it from manifest.previous.json, or build the KB again"
-            raise StorageError(f"the manifest cannot be read: {error}", record=file, hint=hint) from error
-        return _manifest(raw, file)
+        except StorageError as error:
+            error.record, error.hint = self.place.named(name), error.hint or self._repair_hint(name)
+            raise
+        except OSError as error:
+            record = self.place.named(name)
+            raise StorageError(f"the manifest cannot be read: {error.strerror}", record=record) from error
+
+    def _repair_hint(self, name: str) -> str:
+        """Return what to do where the manifest ``name`` is broken."""
+        if name == MANIFEST and self.usable_manifest(PREVIOUS):
+            return f"Replace it with a copy of {PREVIOUS}, the version before, or build the KB from its sources again"
+        return "Build the KB from its sources again: finished stages and answers that are paid for are used again"
 
     def usable_manifest(self, name: str = MANIFEST) -> Manifest | None:
         """Return the manifest, or None where there is none or it cannot be read."""
@@ -153,8 +142,8 @@ class KBDirectory:
         except StorageError:
             return None
 
-    def open_manifest(self) -> Manifest:
-        """Return the published manifest; StorageError where there is no whole KB here."""
+    def published_manifest(self) -> Manifest:
+        """Return the published manifest, whatever its tables are like; StorageError where there is no KB here."""
         if not self.place.exists():
             raise StorageError("there is no KB", record=self.address, hint="Make one with: mindkg build SOURCE -o KB")
         manifest = self.manifest()
@@ -164,10 +153,20 @@ class KBDirectory:
                 failure = self.place.read(FAILED).decode("utf-8")
                 hint = f"Its last build failed: {failure}"
             raise StorageError("this folder is not a finished KB", record=self.address, hint=hint)
+        return manifest
+
+    def open_manifest(self) -> Manifest:
+        """Return the published manifest; StorageError where there is no KB here, or a table is missing or truncated.
+
+        The contents of tables are verified when they are first read (see ``table_folder``).
+        """
+        manifest = self.published_manifest()
         for name, entry in manifest.tables.items():
-            if not self.is_whole(entry):
-                hint = "Build the KB again from its sources: what is whole is used again"
-                raise StorageError(f"table {name} is missing or broken", record=entry.path, hint=hint)
+            size = self.place.size(entry.path)
+            if size is None or size != (entry.bytes or size) or (entry.bytes is None and not self.is_whole(entry)):
+                what = "missing" if size is None else "damaged"
+                record = self.place.named(f"{entry.path}/{FILE}")
+                raise StorageError(f"table {name} is {what}", record=record, hint=REBUILD)
         return manifest
 
     @contextmanager
@@ -311,16 +310,33 @@ class KBDirectory:
             remove(folder)
 
     def finished(self, stage: str, key: str) -> StageRecord | None:
-        """Return the record of ``stage`` with fingerprint ``key`` if it and all its tables are there and whole."""
-        try:
-            record = _stage_record(json.loads(self.place.read(f"{RECORDS}/{stage}-{key}.json").decode("utf-8")))
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return record if all(self.is_whole(entry) for entry in record.tables.values()) else None
+        """Return the record of ``stage`` with fingerprint ``key`` if it and all its tables are there and intact.
 
-    def is_whole(self, entry: TableEntry) -> bool:
-        """Return whether the table's file is there with the rows that the entry says."""
-        return self.place.rows(entry.path) == entry.rows
+        All bytes are read for that, unless they are in an object store. Tables without a checksum, of an older version,
+        get theirs.
+        """
+        try:
+            record = record_of(self.place.read(f"{RECORDS}/{stage}-{key}.json"))
+        except (FileNotFoundError, StorageError):
+            return None
+        if not all(self.is_whole(entry, again=not self.place.apart) for entry in record.tables.values()):
+            return None
+        return replace(record, tables={name: self._with_checksum(entry) for name, entry in record.tables.items()})
+
+    def is_whole(self, entry: TableEntry, *, again: bool = False) -> bool:
+        """Return whether the table's file is there with the content (if that is unknown, the rows) of the entry.
+
+        What was found so before is not read again unless ``again``.
+        """
+        if entry.checksum is None:
+            return self.place.rows(entry.path) == entry.rows
+        return self.place.holds(entry.path, entry.checksum, again=again)
+
+    def _with_checksum(self, entry: TableEntry) -> TableEntry:
+        if entry.checksum:
+            return entry
+        found = checksum(self.place.folder(entry.path, None) / FILE)
+        return replace(entry, bytes=found.bytes, sha256=found.sha256)
 
     def write_stage(
         self,
@@ -344,27 +360,35 @@ class KBDirectory:
             message = f"stage {stage} lost rows: {read} read, {kept} kept, {rejected} rejected"
             raise ConservationError(message, record=self.address, hint="This is a defect of mindkg: please report it")
         record = StageRecord(stage, key, entries, read, kept, rejected, dict(notes or {}))
-        self.place.write(f"{RECORDS}/{stage}-{key}.json", as_json(asdict(record)))
+        self.place.write(f"{RECORDS}/{stage}-{key}.json", to_file(record))
         return record
 
     def write_table(self, name: str, key: str, rows: pa.Table | daft.DataFrame) -> TableEntry:
         """Write ``rows`` as the table ``name``, sorted by its key, under ``tables/NAME/key``.
 
-        A folder that is there already is whole and holds the same rows, and a manifest may name it: it stays.
+        What a manifest names and is intact stays: it holds the same rows.
         """
         table = f"tables/{name}/{key}"
-        count = self.place.rows(table)
-        if count is None:
-            with self.building(self.path / table) as folder:
-                count = _write_parquet(folder / FILE, name, rows)
-            self.place.take(table)
-        return TableEntry(table, count, key)
+        for known in self._named(table):
+            if known.checksum and self.is_whole(known):
+                return known
+        with self.building(self.path / table) as folder:
+            count = _write_parquet(folder / FILE, name, rows)
+            found = checksum(folder / FILE)
+        self.place.take(table, found)
+        return TableEntry(table, count, key, found.bytes, found.sha256)
+
+    def _named(self, table: str) -> list[TableEntry]:
+        """Return the entries of the manifests for a path."""
+        manifests = [m for m in (self.usable_manifest(), self.usable_manifest(PREVIOUS)) if m]
+        return [entry for m in manifests for entry in m.entries() if entry.path == table]
 
     def publish(self, manifest: Manifest, *, keep: bool = True) -> None:
         """Make ``manifest`` the KB in one step; the one before is kept under its own name unless ``keep`` is false."""
-        if keep and self.usable_manifest():
-            self.place.write(PREVIOUS, self.place.read(MANIFEST))
-        self.place.write(MANIFEST, as_json(asdict(manifest)))
+        before = self.usable_manifest()
+        if keep and before:
+            self.place.write(PREVIOUS, to_file(updated(before, manifest)))
+        self.place.write(MANIFEST, to_file(manifest))
 
     @property
     def ledger(self) -> Path:
@@ -376,8 +400,13 @@ class KBDirectory:
         return self.work / "stores" / engine / key
 
     def table_folder(self, entry: TableEntry) -> Path:
-        """Return the folder of Parquet files of a table, copied to this machine where the KB lies elsewhere."""
-        return self.place.folder(entry.path)
+        """Return the folder of Parquet files of a table, copied to this machine where the KB lies elsewhere.
+
+        Raises StorageError where it is damaged: the first process to open a file after it was written reads all of it.
+        """
+        if entry.checksum is None and not self.is_whole(entry):
+            raise damaged_table(self.place.named(f"{entry.path}/{FILE}"))
+        return self.place.folder(entry.path, entry.checksum)
 
     def clean(self) -> list[Path | str]:
         """Remove tables, stores and records that neither manifest names; return their paths, or their addresses."""
@@ -449,13 +478,13 @@ def _write_parquet(path: Path, name: str, rows: pa.Table | daft.DataFrame) -> in
     else:
         batches = rows.select(*schema.names).sort([*keys]).to_arrow_iter()
     count, last = 0, None
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with writer(path, schema) as file:
         for raw in batches:
             batch = raw.cast(schema)
             if not batch.num_rows:
                 continue
             last = _check_keys(name, batch, last)
-            writer.write_batch(batch)
+            file.write_batch(batch)
             count += batch.num_rows
     return count
 
@@ -480,20 +509,3 @@ def _check_keys(name: str, batch: pa.RecordBatch, last: list[Any] | None) -> lis
     if first == last or (same is not None and len(same) and pc.any(same).as_py()):
         raise ConservationError(f"table {name} has a key twice", hint="This is a defect of mindkg: please report it")
     return [c[-1].as_py() for c in columns]
-
-
-def _manifest(raw: dict[str, Any], file: str) -> Manifest:
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != SCHEMA_VERSION:
-        hint = "Build the KB again with this version of mindkg"
-        raise StorageError(f"the KB has schema version {version}, not {SCHEMA_VERSION}", record=file, hint=hint)
-    try:
-        tables = {name: TableEntry(**entry) for name, entry in raw["tables"].items()}
-        stages = {name: _stage_record(record) for name, record in raw["stages"].items()}
-        return Manifest(**{**raw, "tables": tables, "stages": stages})
-    except (KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"the manifest lacks {error}", record=file, hint="Build the KB again") from error
-
-
-def _stage_record(raw: dict[str, Any]) -> StageRecord:
-    return StageRecord(**{**raw, "tables": {name: TableEntry(**entry) for name, entry in raw["tables"].items()}})

@@ -126,9 +126,12 @@ def test_the_lock_keeps_others_out_and_dies_with_its_process(tmp_path: Path) -> 
         ("", "cannot be read"),
         ("{", "cannot be read"),
         ('{"schema_version": 99}', "schema version 99"),
-        (f'{{"schema_version": {SCHEMA_VERSION}}}', "lacks 'tables'"),
-        (f'{{"schema_version": {SCHEMA_VERSION}, "tables": {{"x": {{"rows": 1}}}}, "stages": {{}}}}', "lacks"),
-        ("[]", "schema version None"),
+        (f'{{"schema_version": {SCHEMA_VERSION}}}', "missing 'tables'"),
+        (f'{{"schema_version": {SCHEMA_VERSION}, "tables": {{"x": {{"rows": 1}}}}, "stages": {{}}}}', "broken"),
+        ("[]", "is a list"),
+        ("7", "is a number"),
+        ("null", "is null"),
+        ("[" * 100_000, "cannot be read"),
     ],
 )
 def test_a_broken_manifest_is_one_clear_error(tmp_path: Path, damage: str, message: str) -> None:
@@ -136,6 +139,91 @@ def test_a_broken_manifest_is_one_clear_error(tmp_path: Path, damage: str, messa
     (tmp_path / "kb" / MANIFEST).write_text(damage)
     with pytest.raises(StorageError, match=message):
         KnowledgeBase.open(tmp_path / "kb")
+
+
+def rewrite(path: Path, *change: tuple[str, object]) -> None:
+    """Set places of a manifest, such as ``tables.concepts.path``, as a version that wrote no checksum would."""
+    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    manifest.pop("checksum")
+    for place, value in change:
+        *parents, last = place.split(".")
+        at = manifest
+        for name in parents:
+            at = at[name]
+        at[last] = value
+    (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+
+
+@pytest.mark.parametrize("value", [7, None, True, [], {}, "text", [7], {"path": 7}])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "tables",
+        "tables.concepts",
+        "tables.concepts.path",
+        "tables.concepts.rows",
+        "tables.concepts.fingerprint",
+        "tables.concepts.bytes",
+        "tables.concepts.sha256",
+        "stages",
+        "stages.link",
+        "stages.link.tables",
+        "stages.link.tables.concepts",
+        "stages.link.notes",
+        "inputs",
+        "options",
+        "versions",
+        "created",
+        "unknown",
+    ],
+)
+def test_a_manifest_of_any_shape_is_read_or_one_clear_error(tmp_path: Path, place: str, value: object) -> None:
+    publish(tmp_path / "kb", "shoe")
+    rewrite(tmp_path / "kb", (place, value))
+    try:
+        manifest = KnowledgeBase.open(tmp_path / "kb").manifest
+    except StorageError as error:
+        assert error.record and error.record.startswith(str(tmp_path)) and error.hint
+    else:
+        assert all(isinstance(entry.path, str) for entry in manifest.tables.values())
+        assert isinstance(manifest.inputs, list) and isinstance(manifest.options, dict)
+
+
+def test_a_changed_manifest_does_not_fit_its_checksum(tmp_path: Path) -> None:
+    publish(tmp_path / "kb", "shoe")
+    file = tmp_path / "kb" / MANIFEST
+    file.write_text(file.read_text("utf-8").replace('"created": "2026', '"created": "2027'), "utf-8")
+    with pytest.raises(StorageError, match="does not fit"):
+        KnowledgeBase.open(tmp_path / "kb")
+
+
+@pytest.mark.parametrize("place", ["../ref/tables/x", "/etc", "tables/../../ref/y", "tables/x", "tables/x/../y", ""])
+def test_a_manifest_that_names_a_table_outside_the_kb_is_refused(tmp_path: Path, place: str) -> None:
+    publish(tmp_path / "ref", "other")
+    publish(tmp_path / "kb", "shoe")
+    rewrite(tmp_path / "kb", ("tables.concepts.path", place))
+    with pytest.raises(StorageError, match="outside the KB"):
+        KnowledgeBase.open(tmp_path / "kb")
+
+
+def test_a_table_that_is_a_link_out_of_the_kb_is_refused(tmp_path: Path) -> None:
+    publish(tmp_path / "ref", "shoe")
+    publish(tmp_path / "kb", "shoe")
+    (tmp_path / "kb" / "tables").rename(tmp_path / "gone")
+    (tmp_path / "kb" / "tables").symlink_to(tmp_path / "ref" / "tables")
+    with pytest.raises(StorageError, match="table concepts is missing"):
+        KnowledgeBase.open(tmp_path / "kb")
+
+
+def test_a_kb_of_a_version_without_checksums_opens_and_gets_them(tmp_path: Path) -> None:
+    entry = publish(tmp_path / "kb", "shoe").tables["concepts"]
+    plain = {"path": entry.path, "rows": entry.rows, "fingerprint": entry.fingerprint}
+    rewrite(tmp_path / "kb", ("tables.concepts", plain), ("stages.link.tables.concepts", plain))
+    (record,) = (tmp_path / "kb" / "tables" / ".stages").iterdir()
+    record.write_bytes(json.dumps(json.loads((tmp_path / "kb" / MANIFEST).read_bytes())["stages"]["link"]).encode())
+    assert KnowledgeBase.open(tmp_path / "kb").table("concepts")["concept"].to_pylist() == ["shoe"]
+    found = KBDirectory(tmp_path / "kb").finished("link", entry.fingerprint)
+    assert found is not None and found.tables["concepts"] == entry
 
 
 def test_no_kb_and_foreign_folders_are_told_apart(tmp_path: Path) -> None:

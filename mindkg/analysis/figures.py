@@ -70,7 +70,7 @@ def write_rows(rows: pa.Table, name: str, folder: Path) -> None:
     """Write ``rows`` as Parquet and CSV (lists as JSON) under ``folder`` / data."""
     place = folder / "data"
     place.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows, place / f"{name}.parquet")
+    pq.write_table(rows, place / f"{name}.parquet", write_page_checksum=True)
     csv.write_csv(_flat(rows), place / f"{name}.csv")
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from mindkg.parquet import open_file, reading
 
 if TYPE_CHECKING:
     import daft
@@ -61,7 +62,7 @@ Tables = Mapping[str, Rows]
 
 def _files(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
-        with pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False) as opened:
+        with open_file(file, buffer_size=_BUFFER, pre_buffer=False) as opened, reading(file):
             yield from opened.iter_batches(ROWS, columns=columns, use_threads=False)
 
 

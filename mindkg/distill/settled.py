@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mindkg.distill.answered import JOINED, STAGE, TABLE, TOLD, answer_rows, passing, reject_rows
 from mindkg.distill.ledger import Ledger
@@ -19,6 +18,7 @@ from mindkg.distill.runs import Run
 from mindkg.distill.settings import Pass, Settings
 from mindkg.distill.shelf import Shelf
 from mindkg.errors import ConservationError
+from mindkg.parquet import writer
 from mindkg.schema import TABLES
 
 _LACKS: Final = {
@@ -64,9 +64,9 @@ def settle(run: Run, settings: Settings, planned: Planned, shelf: Shelf, ledger:
     answered = failed = 0
     times: set[str] = set()
     with (
-        pq.ParquetWriter(rows, TABLES[TABLE[run.stage]]) as kept,
-        pq.ParquetWriter(rejects, TABLES["rejects"]) as refused,
-        pq.ParquetWriter(later, WAITING) as waiting,
+        writer(rows, TABLES[TABLE[run.stage]]) as kept,
+        writer(rejects, TABLES["rejects"]) as refused,
+        writer(later, WAITING) as waiting,
     ):
         for part in _joined(run.stage, shelf, ledger):
             has_text = pc.is_valid(part["text"])

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from mindkg.errors import InputError
 from mindkg.graph.selection import GRAPH_TABLES
+from mindkg.parquet import open_file, reading
 from mindkg.vocabulary import relations
 
 BATCH_ROWS: Final = 32_768
@@ -23,7 +24,7 @@ def open_table(folder: Path, table: str) -> pq.ParquetFile:
     path = folder / f"{table}.parquet"
     if not path.is_file():
         raise InputError(f"no table {table} in the graph folder", record=str(folder), hint="Build the KB first")
-    return pq.ParquetFile(path)
+    return open_file(path)
 
 
 def batches(folder: Path, table: str, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
@@ -34,7 +35,7 @@ def batches(folder: Path, table: str, columns: Sequence[str], rows: int = BATCH_
     if table == "relations":
         yield used_relations(folder).select(list(columns))
         return
-    with open_table(folder, table) as file:
+    with open_table(folder, table) as file, reading(folder / f"{table}.parquet"):
         yield from (batch for batch in file.iter_batches(rows, columns=list(columns), use_threads=False) if len(batch))
 
 

@@ -28,6 +28,7 @@ from mindkg.graph.property_graph import (
     relationship_tables,
     relationship_types,
 )
+from mindkg.parquet import read_table
 from mindkg.resources import data_folder
 
 FORMS: Final = ("csv", "parquet")
@@ -153,7 +154,7 @@ def _relationships() -> list[str]:
 
 def array_delimiter(folder: Path) -> str:
     """Return a control character that stands in no text of a list, so that it can join them."""
-    texts = pc.list_flatten(pq.read_table(folder / "products.parquet", columns=["category"])["category"])
+    texts = pc.list_flatten(read_table(folder / "products.parquet", columns=["category"])["category"])
     for character in _DELIMITERS:
         if not pc.any(pc.match_substring(texts, character)).as_py():
             return character
@@ -223,7 +224,7 @@ def _write_csv(table: pa.Table, file: Path) -> None:
 def _write_parquet(table: pa.Table, file: Path) -> None:
     # the importer takes an array of Parquet for something else: here the lists are texts, and lists.cypher parts them
     plain = table.rename_columns([name.removesuffix(":string[]") for name in table.column_names])
-    pq.write_table(plain, file, compression="snappy", row_group_size=122_880)
+    pq.write_table(plain, file, compression="snappy", row_group_size=122_880, write_page_checksum=True)
 
 
 def _name(character: str) -> str:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from mindkg.errors import ConservationError
 from mindkg.graph.folder import fingerprint
+from mindkg.parquet import read_table
 from mindkg.vocabulary import relations
 
 VERSION: Final = 2
@@ -129,7 +130,7 @@ def node_tables(folder: Path) -> Iterator[tuple[NodeTable, pa.Table]]:
     """Yield the nodes of each label of the graph folder ``folder``, in the order of their ids."""
     for node in NODES:
         names = [name for name in dict.fromkeys(node.rename.values()) if name != _PAIR_TITLE]
-        rows = pq.read_table(folder / f"{node.source}.parquet", columns=names)
+        rows = read_table(folder / f"{node.source}.parquet", columns=names)
         if _PAIR_TITLE in node.rename.values():
             rows = rows.append_column(_PAIR_TITLE, _pair_titles(folder))
         yield node, pa.table([rows[node.rename[name]] for name in node.schema.names], schema=node.schema)
@@ -163,7 +164,7 @@ def _titles_of(ids: pa.ChunkedArray, known: pa.ChunkedArray, titles: pa.ChunkedA
 def relationship_tables(folder: Path) -> Iterator[tuple[RelationshipTable, pa.Table]]:
     """Yield the relationships of each type of the graph folder ``folder``; a type without any has an empty table."""
     yield from _assertions(folder)
-    cobuys = pq.read_table(folder / "cobuys.parquet", columns=["cobuy_id", "product_a", "product_b"])
+    cobuys = read_table(folder / "cobuys.parquet", columns=["cobuy_id", "product_a", "product_b"])
     ends = pa.chunked_array([*cobuys["product_a"].chunks, *cobuys["product_b"].chunks], _TEXT)
     starts = pa.chunked_array(cobuys["cobuy_id"].chunks * 2, _TEXT)
     yield HAS_PRODUCT, pa.table([starts, ends], schema=HAS_PRODUCT.schema)
@@ -174,14 +175,14 @@ def relationship_tables(folder: Path) -> Iterator[tuple[RelationshipTable, pa.Ta
         (HAS_KIND, "kinds", ["product_id", "concept"]),
         (OF_CONCEPT, "abstractions", ["abstraction_id", "concept"]),
     ):
-        rows = pq.read_table(folder / f"{source}.parquet", columns=columns)
+        rows = read_table(folder / f"{source}.parquet", columns=columns)
         yield type_, pa.table([rows[name] for name in columns], schema=type_.schema)
     yield OF_KIND, _of_kinds(folder)
 
 
 def _of_kinds(folder: Path) -> pa.Table:
     """Return the kinds of each abstraction, one where both are the same."""
-    rows = pq.read_table(folder / "abstractions.parquet", columns=["abstraction_id", "kind_a", "kind_b"])
+    rows = read_table(folder / "abstractions.parquet", columns=["abstraction_id", "kind_a", "kind_b"])
     two = rows.filter(pc.not_equal(rows["kind_a"], rows["kind_b"]))
     parts = [rows.select(["abstraction_id", "kind_a"]), two.select(["abstraction_id", "kind_b"])]
     return pa.concat_tables([part.rename_columns(["start", "end"]) for part in parts]).cast(OF_KIND.schema)
@@ -192,7 +193,9 @@ def write_property_graph(folder: Path, out: Path) -> dict[str, int]:
     out.mkdir(parents=True, exist_ok=True)
     rows = {}
     for name, table in named_tables(folder):
-        pq.write_table(table, out / f"{name}.parquet", compression="lz4", row_group_size=122_880)
+        pq.write_table(
+            table, out / f"{name}.parquet", compression="lz4", row_group_size=122_880, write_page_checksum=True
+        )
         rows[name] = table.num_rows
     return rows
 
@@ -225,7 +228,7 @@ def expected_counts(folder: Path) -> dict[str, int]:
 
 def _assertions(folder: Path) -> Iterator[tuple[RelationshipTable, pa.Table]]:
     names = ["cobuy_id", "intention_id", "relation", "assertion_id", "stated", "plausibility", "typicality", "support"]
-    rows = pq.read_table(folder / "assertions.parquet", columns=names)
+    rows = read_table(folder / "assertions.parquet", columns=names)
     generations, runs = _evidence(folder, rows["assertion_id"])
     everything = rows.append_column("generations", generations).append_column("runs", runs)
     for relation, type_ in assertion_types().items():
@@ -234,7 +237,7 @@ def _assertions(folder: Path) -> Iterator[tuple[RelationshipTable, pa.Table]]:
 
 def _evidence(folder: Path, assertions: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
     """Return the generations and the distinct runs behind each of ``assertions``, both sorted, shape (assertions,)."""
-    evidence = pq.read_table(folder / "evidence.parquet", columns=["assertion_id", "generation_id", "run_id"])
+    evidence = read_table(folder / "evidence.parquet", columns=["assertion_id", "generation_id", "run_id"])
     owner = _codes(evidence["assertion_id"], assertions)
     run_names = pc.unique(evidence["run_id"]).sort()
     run = _codes(evidence["run_id"], run_names)

@@ -14,11 +14,11 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from mindkg import identity
 from mindkg.abstractions import ASSERTED, PAIRS, abstract
 from mindkg.engine import read_parquet
+from mindkg.parquet import dataset, read_table, writer
 from mindkg.schema import TABLES
 
 VERSION: Final = 3
@@ -79,7 +79,7 @@ def select_graph(tables: Mapping[str, Path], folder: Path, *, include_filtered: 
     reach.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    source = {name: ds.dataset(path, format="parquet") for name, path in tables.items()}
+    source = {name: dataset(path) for name, path in tables.items()}
     rows = {name: _copy(source[name], folder, name) for name in ("products", "cobuys")}
 
     refused = None if include_filtered else pc.field("accepted").is_null() | pc.field("accepted")
@@ -113,7 +113,7 @@ def _reached(column: str, values: pa.Array) -> pc.Expression:
 
 def _values(folder: Path, table: str, column: str) -> pa.Array:
     # one array keeps its type where there is no value; a chunked one without chunks would lose it
-    return pc.unique(pq.read_table(folder / f"{table}.parquet", columns=[column])[column].combine_chunks())
+    return pc.unique(read_table(folder / f"{table}.parquet", columns=[column])[column].combine_chunks())
 
 
 def _copy(source: ds.Dataset, folder: Path, name: str, rows: pc.Expression | None = None) -> int:
@@ -146,11 +146,11 @@ def _evidence(tables: Mapping[str, Path], assertions: Path) -> Iterator[pa.Recor
 
 def _abstractions(folder: Path) -> Iterator[pa.RecordBatch]:
     """Yield what the selected assertions say of kinds and concepts: of those alone that the graph holds."""
-    asserted = pq.read_table(folder / "assertions.parquet", columns=ASSERTED.names)
+    asserted = read_table(folder / "assertions.parquet", columns=ASSERTED.names)
     here = pa.nulls(len(asserted), pa.bool_())  # what is here was selected, whatever the filter said
     asserted = asserted.set_column(ASSERTED.get_field_index("accepted"), ASSERTED.field("accepted"), here)
     cobuys, kinds, mentions = (
-        pq.read_table(folder / f"{name}.parquet", columns=columns)
+        read_table(folder / f"{name}.parquet", columns=columns)
         for name, columns in (
             ("cobuys", PAIRS.names),
             ("kinds", ["product_id", "concept"]),
@@ -162,9 +162,9 @@ def _abstractions(folder: Path) -> Iterator[pa.RecordBatch]:
 
 def _write(batches: Iterator[pa.RecordBatch], folder: Path, name: str) -> int:
     schema, rows = graph_schema(name), 0
-    with pq.ParquetWriter(folder / f"{name}.parquet", schema, compression="zstd") as writer:
+    with writer(folder / f"{name}.parquet", schema) as file:
         for batch in batches:
             if batch.num_rows:
-                writer.write_batch(batch.cast(schema))
+                file.write_batch(batch.cast(schema))
                 rows += batch.num_rows
     return rows

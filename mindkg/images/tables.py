@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mindkg.engine import daft, from_arrow, read_parquet, when
 from mindkg.images import log as records
+from mindkg.parquet import writer
 from mindkg.schema import TABLES
 
 STAGE: Final = "images"
@@ -56,9 +56,9 @@ def _staged(batches: Iterable[pa.RecordBatch], staging: Path) -> daft.DataFrame:
     """Return the batches from a file: they are read several times, and may hold large data: URLs."""
     staging.mkdir(parents=True, exist_ok=True)
     file = staging / "pictures.parquet"
-    with pq.ParquetWriter(file, _JOINED, compression="lz4") as writer:
+    with writer(file, _JOINED, compression="lz4") as staged:
         for batch in batches:
-            writer.write_batch(batch.cast(_JOINED))
+            staged.write_batch(batch.cast(_JOINED))
     return read_parquet(file)
 
 

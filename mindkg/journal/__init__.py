@@ -19,10 +19,10 @@ from typing import IO, Any, Final, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from mindkg.journal.records import AT, lines_at, lines_in, rows_at, table_rows, text_of
 from mindkg.journal.segments import SEGMENT, TABLE, Segment, line_of, listed, opened, storage_error, sync_folder
+from mindkg.parquet import writer
 
 _LOCK: Final = ".lock"
 _TEMPORARY: Final = ".building-"
@@ -161,9 +161,9 @@ class Journal:
         content, winners = hashlib.sha256(), self._winners(files)
         try:
             with temporary.open("wb") as file:
-                with pq.ParquetWriter(file, self._stored(), compression="zstd") as writer:
+                with writer(file, self._stored()) as table:
                     for part in self._read(winners, files):
-                        writer.write_table(part)
+                        table.write_table(part)
                         content.update(text_of(part.select(self.schema.names)))
                 file.flush()
                 os.fsync(file.fileno())

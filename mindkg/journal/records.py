@@ -16,6 +16,7 @@ import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from mindkg.errors import StorageError
+from mindkg.parquet import open_file, reading
 
 AT: Final = "_at"
 """When a record was appended, in nanoseconds since 1970: of two records with one key the later one counts."""
@@ -56,10 +57,8 @@ def _fitted(rows: pa.Table, wanted: pa.Schema) -> pa.Table:
 
 @contextmanager
 def _parquet(file: IO[bytes]) -> Iterator[pq.ParquetFile]:
-    try:
-        yield pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise StorageError(f"a table of records cannot be read: {error}", record=file.name) from error
+    with reading(file):
+        yield open_file(file)
 
 
 def lines_in(file: IO[bytes], wanted: pa.Schema) -> Iterator[tuple[pa.Table, _Numbers, _Numbers]]:

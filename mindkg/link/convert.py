@@ -19,12 +19,12 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mindkg.errors import InputError
 from mindkg.link import index, stored
 from mindkg.link.index import Rows
 from mindkg.link.rows import ROWS, Block, Order, parse_block, read_blocks
+from mindkg.parquet import writer
 
 INSTANCES: Final = (("concept", True), ("count", False))
 CONCEPTS: Final = (("total", False), ("instances", False))
@@ -104,7 +104,7 @@ def _spill(source: Path, folder: Path, order: Order, progress: Callable[[int], N
         files = [
             stack.enter_context(pa.ipc.new_stream(folder / f"{bucket}.arrow", ROWS)) for bucket in range(stored.BUCKETS)
         ]
-        rejects = stack.enter_context(pq.ParquetWriter(folder / "rejects.parquet", _REJECTS, compression="zstd"))
+        rejects = stack.enter_context(writer(folder / "rejects.parquet", _REJECTS))
 
         def jobs() -> Iterator[tuple[bytes, int, bool]]:
             nonlocal line

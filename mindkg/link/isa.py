@@ -58,9 +58,9 @@ class IsaTable:
 
     def rejects(self) -> pa.Table:
         """Return the refused lines: line, reason, detail, text."""
-        import pyarrow.parquet as pq
+        from mindkg.parquet import read_table
 
-        return pq.read_table(self.folder / "rejects.parquet")
+        return read_table(self.folder / "rejects.parquet")
 
     def lookup(self, instances: pa.Array | list[str], concepts: pa.Array | None = None) -> pa.Table:
         """Return the rows (instance, concept, count, total) of ``instances`` (folded labels), sorted by both.

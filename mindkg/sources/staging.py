@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mindkg.engine import daft, read_parquet
+from mindkg.parquet import writer as open_writer
 from mindkg.schema import TABLES
 
 STAGED: Final[dict[str, pa.Schema]] = {
@@ -87,6 +88,6 @@ class Staging:
     def _open(self, name: str) -> pq.ParquetWriter:
         parts = self._parts.setdefault(name, [])
         parts.append(self.folder / f"{name}-{len(parts)}.parquet")
-        return pq.ParquetWriter(
+        return open_writer(
             parts[-1], self._schemas[name], compression="lz4", use_dictionary=False, write_statistics=False
         )

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol, Self, cast
 
 import pyarrow as pa
 
+from mindkg.checksums import seal
 from mindkg.errors import QueryError, StoreError, UsageError, nearest
 from mindkg.graph.property_graph import expected_counts
 from mindkg.resources import data_folder
@@ -203,6 +204,7 @@ def built(engine: str, folder: Path, place: Path, progress: Progress) -> dict[st
     finally:
         store.close()
     check_counts(engine, expected_counts(folder), found)
+    seal(place)
     return found
 
 
