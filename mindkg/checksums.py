@@ -14,11 +14,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 SEAL: Final = "checksums.json"
 """The file of a sealed folder that lists the checksums of the others."""
 
+
+VERIFIED: Final = ".verified.json"
+"""The name of a file that remembers which others were found intact."""
 
 _UNSEALED: Final = (SEAL, "LOG", "LOCK")
 """Files without content that counts: an engine may write to them later."""
@@ -35,8 +38,21 @@ class Checksum:
 def checksum(path: Path) -> Checksum:
     """Return the checksum of a file; raises OSError where it cannot be read."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return Checksum(file.tell(), digest.hexdigest())
+        return checksum_of(file)
+
+
+def checksum_of(file: IO[bytes]) -> Checksum:
+    """Return the checksum of an open file, which is read from its beginning and is there again afterwards."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
+    size = file.tell()
+    file.seek(0)
+    return Checksum(size, digest.hexdigest())
+
+
+def mark_of(state: os.stat_result) -> list[int]:
+    """Return what changes when somebody writes to a file: its times and its inode."""
+    return [state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
 
 
 def json_checksum(value: Any) -> str:
@@ -65,9 +81,8 @@ class Verified:
             state = path.stat()
             if state.st_size != known.bytes:
                 return False
-            mark = [state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
             name = os.path.relpath(path, self._file.parent)
-            return self.matches(name, mark, known, lambda: checksum(path), again=again)
+            return self.matches(name, mark_of(state), known, lambda: checksum(path), again=again)
         except OSError:
             return False
 

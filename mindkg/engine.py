@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import socket
+import sys
+import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mindkg.errors import InputError, UsageError
+from mindkg.errors import InputError, StorageError, UsageError
 
 # Daft reports its import to a server unless this is set before; Ray and the hub the same when they are used
 _ENVIRONMENT = {
@@ -51,6 +55,10 @@ RUNNERS = ("native", "ray")
 
 _PATIENCE: Final = 5.0
 """Seconds to wait for a cluster to take a connection."""
+
+_SHARED: Final = Path("/dev/shm")
+_BATCH: Final = 1 << 24
+"""Bytes of shared memory for each worker: what it is given and what it returns, with ample room."""
 
 _PARTS: Final = 4
 """Parts of its input that a worker of a cluster gets one after the other: the quick ones take more of them."""
@@ -143,7 +151,29 @@ def pool(many: bool) -> dict[str, Any]:
     """
     if runner() == "ray":
         return {"max_concurrency": _cluster_cores()} if many else {}
-    return {"use_process": many and processes() > 1, "max_concurrency": processes() if many else 1}
+    workers = min(processes(), _fitting()) if many else 1
+    return {"use_process": workers > 1, "max_concurrency": max(1, workers)}
+
+
+def _fitting() -> int:
+    """Return how many workers' batches fit into shared memory, through which Daft passes them.
+
+    Raises StorageError where not even one does: Daft's process would end with a traceback, or by SIGBUS.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise StorageError("no folder for temporary files can be written to", hint="Set TMPDIR to one") from error
+    free = shutil.disk_usage(_SHARED).free if _SHARED.is_dir() else sys.maxsize
+    with suppress(ImportError):  # there is no such limit on Windows
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        free = free if limit == resource.RLIM_INFINITY or limit >= _BATCH else 0
+    if free < _BATCH:
+        hint = f"Make {_BATCH >> 20} MB of room for each worker (docker run --shm-size), and raise ulimit -f"
+        raise StorageError("too little shared memory for worker processes", record=str(_SHARED), hint=hint)
+    return free // _BATCH
 
 
 def spread(frame: daft.DataFrame, many: bool) -> daft.DataFrame:

@@ -6,9 +6,11 @@ file.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,8 +27,7 @@ RECORDS: Final = "tables/.stages"
 TEMPORARY: Final = ".building-"
 """What the names of files and folders begin with that are not whole yet."""
 
-VERIFIED: Final = ".verified.json"
-"""The file that remembers which tables and stores were found intact."""
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _CLAIM: Final = "tables/.claim"
 
@@ -274,6 +275,19 @@ class Bucket:
 def damaged_table(place: str) -> StorageError:
     """Return the error of a table whose file at ``place`` is not what was written."""
     return StorageError("this table is damaged", record=place, hint=REBUILD)
+
+
+@contextmanager
+def no_room(path: Path) -> Iterator[None]:
+    """Turn an error for want of room on the disk of ``path`` that names no file into one that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        hint = "Make room and run it again: the KB is as it was, and finished stages are used again"
+        record = str(error.filename or path)
+        raise StorageError(f"cannot write: {os.strerror(error.errno)}", record=record, hint=hint) from error
 
 
 def discard(path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.checksums import Verified, checksum
+from mindkg.checksums import VERIFIED, Verified, checksum
 from mindkg.errors import ConservationError, InputError, LockedError, MindKGError, StorageError
 from mindkg.manifest import (
     Manifest,
@@ -37,12 +37,12 @@ from mindkg.places import (
     FILE,
     RECORDS,
     TEMPORARY,
-    VERIFIED,
     Bucket,
     Folder,
     Place,
     damaged_table,
     discard,
+    no_room,
     remove,
     write_bytes,
 )
@@ -246,7 +246,8 @@ class KBDirectory:
         try:
             for leftover in [p for room in rooms for p in room.glob(f"{TEMPORARY}*")]:
                 remove(leftover)
-            yield
+            with no_room(self.work):
+                yield
         finally:
             lock.release()
 
@@ -288,7 +289,8 @@ class KBDirectory:
         remove(temporary)
         temporary.mkdir()
         try:
-            yield temporary
+            with no_room(target):
+                yield temporary
             discard(target)
             temporary.rename(target)
         finally:

@@ -66,7 +66,7 @@ def test_a_build_from_objects_into_objects_is_that_of_files(
     stored("in/answers.csv", SAMPLE)
     built = pipeline.build(f"s3://{BUCKET}/in/*.csv", f"{KB}/", isa=isa)
     assert (built.address, built.path.name) == (KB, "kb") and built.path.is_relative_to(tmp_path / "work")
-    assert {path.name for path in built.path.iterdir()} == {".lock", "tables"}
+    assert {path.name for path in built.path.iterdir()} == {".lock", ".verified.json", "tables"}
     assert {path.name for path in (s3.bucket / "some" / "kb").iterdir()} == {"manifest.json", "tables"}
     elsewhere(monkeypatch, tmp_path, "other")
     assert_equal(local, KB)
@@ -195,7 +195,7 @@ def test_a_truncated_object_is_no_table_and_is_written_again(s3: S3Server, tmp_p
     objects = Objects(KB)
     name = next(name for name in objects.names("tables/assertions"))
     objects.write(name, objects.read(name)[:-100])
-    with pytest.raises(StorageError, match="assertions is missing or broken"):
+    with pytest.raises(StorageError, match="assertions is damaged"):
         KnowledgeBase.open(KB)
     pipeline.build(SAMPLE, KB)
     assert KnowledgeBase.open(KB).table("assertions").num_rows

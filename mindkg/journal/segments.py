@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from mindkg.errors import StorageError
 
 SEGMENT: Final = ".jsonl"
+CHECKED: Final = ".checked.jsonl"
+"""How the name of a segment ends each line of which has a checksum; those of older versions have none."""
+
 TABLE: Final = ".parquet"
+DAMAGED: Final = ".damaged"
+"""What is appended to the name of a file when its intact records are in another one."""
+
 _GROUP: Final = 0.25
 """Seconds between two times that a segment is brought to the disk."""
 
@@ -28,7 +33,7 @@ class Segment:
         folder.mkdir(parents=True, exist_ok=True)
         self.pid = os.getpid()
         while True:
-            path = folder / f"{self.pid}-{secrets.token_hex(8)}{SEGMENT}"
+            path = folder / f"{self.pid}-{secrets.token_hex(8)}{CHECKED}"
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666)
             fcntl.flock(self._file, fcntl.LOCK_EX)
             # a compaction takes an empty segment without a lock away
@@ -127,15 +132,6 @@ def listed(folder: Path) -> list[str]:
     except OSError as error:
         raise storage_error("read", folder, error) from error
     return sorted(name for name in names if name.endswith((SEGMENT, TABLE)) and not name.startswith("."))
-
-
-def line_of(record: Mapping[str, Any]) -> bytes:
-    """Return ``record`` as a line of JSON; half a surrogate pair, which no UTF-8 can hold, becomes U+FFFD."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def sync_folder(folder: Path) -> None:
