@@ -41,6 +41,11 @@ def checksum(path: Path) -> Checksum:
         return checksum_of(file)
 
 
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    return checksum(path).sha256
+
+
 def checksum_of(file: IO[bytes]) -> Checksum:
     """Return the checksum of an open file, which is read from its beginning and is there again afterwards."""
     file.seek(0)

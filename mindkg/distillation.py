@@ -92,6 +92,8 @@ def distill(
                         progress=progress,
                     )
                 answers.compact()
+                for line in answers.damage():
+                    tell(line)
             _check_answered(opened, made.counts, tell)
             if waiting := sum(n["waiting"] for n in made.counts.values()):
                 how = "run it again, or ask without them: --passes intentions,filter"
@@ -263,15 +265,23 @@ def calibrate(
         return quality, built
 
 
-def paid(kb: str | Path, *, price_in: float | None = None, price_out: float | None = None) -> pa.Table:
+def paid(
+    kb: str | Path,
+    *,
+    price_in: float | None = None,
+    price_out: float | None = None,
+    say: Callable[[str], None] | None = None,
+) -> pa.Table:
     """Return what the ledger of ``kb`` holds by pass and model: answers, errors, tokens, cost and time.
 
-    The prices are those of a million tokens read and written.
+    The prices are those of a million tokens read and written. ``say`` is called with a line for each damaged file.
     """
     directory = KBDirectory(kb)
     directory.open_manifest()
     with ledger(directory) as answers:
         summary: pa.Table = answers.summary(price_in, price_out)
+        for line in answers.damage():
+            (say or (lambda line: None))(line)
     return summary
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mindkg.checksums import VERIFIED, Verified, checksum
+from mindkg.checksums import VERIFIED, Verified, checksum, file_sha256
 from mindkg.errors import ConservationError, InputError, LockedError, MindKGError, StorageError
 from mindkg.manifest import (
     Manifest,
@@ -76,11 +76,6 @@ _WORK: Final = ".work"
 _WORTH: Final = (MANIFEST, PREVIOUS, "ledger", "images", "stores")
 """What of a KB is not removed after a failure."""
 
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
-    return checksum(path).sha256
 
 
 class KBDirectory:

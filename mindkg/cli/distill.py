@@ -349,4 +349,4 @@ def ledger(
     """Say what was paid for: answers, errors, tokens, cost and time by pass and model."""
     from mindkg import distillation
 
-    write_rows(distillation.paid(kb, price_in=price_in, price_out=price_out), format)
+    write_rows(distillation.paid(kb, price_in=price_in, price_out=price_out, say=say), format)

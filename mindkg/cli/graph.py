@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples: `mindkg export kb --to turtle -o kb.ttl` · `mindkg export kb --to csv -o folder`")(
         export
     )
-    app.command(epilog="Examples: `mindkg validate kb` · `mindkg validate kb --shacl`")(validate)
+    app.command(epilog="Examples: `mindkg validate kb` · `mindkg validate kb --shacl` · `mindkg validate kb --deep`")(
+        validate
+    )
 
 
 def load(
@@ -125,13 +127,31 @@ def export(
 def validate(
     kb: KB,
     shacl: Annotated[bool, typer.Option("--shacl", help="Check the RDF with pyshacl (small graphs).")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every file of the KB first, and name those that are damaged.")
+    ] = False,
     include_filtered: IncludeFiltered = False,
 ) -> None:
-    """Check the graph against the shapes of the ontology; exit 1 if something breaks them."""
+    """Check the graph against the shapes of the ontology; exit 1 if something breaks them or a file is damaged."""
     from mindkg.knowledge_base import KnowledgeBase
 
+    if deep:
+        _check_files(kb)
     violations = KnowledgeBase.open(kb).validate(shacl=shacl, include_filtered=include_filtered)
     for v in violations:
         result(f"{v.rule}\t{v.node}\t{v.message}")
     say(counted(len(violations), "violation") if violations else "the graph is sound")
     raise typer.Exit(1 if violations else 0)
+
+
+def _check_files(kb: str) -> None:
+    """Write a line for each damaged file of a KB and exit 1 if there is one."""
+    from mindkg.deep_check import find_damage
+
+    damage = list(find_damage(kb))
+    for one in damage:
+        result(f"{one.path}\t{one.message}")
+    if damage:
+        say(counted(len(damage), "damaged file"))
+        raise typer.Exit(1)
+    say("all files are intact")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,6 +139,17 @@ class Ledger:
         sums = sums.rename_columns([name.removesuffix("_sum").removesuffix("_min") for name in sums.column_names])
         sums = sums.rename_columns({"last_max": "last"}).sort_by([("stage", "ascending"), ("model", "ascending")])
         return sums.append_column("cost", _cost(sums, price_in, price_out)).select(SUMMARY.names).cast(SUMMARY)
+
+    def check(self) -> Mapping[str, int]:
+        """Read every byte and return how many records are torn or damaged in each file that has such, by its path."""
+        return self._journal.check()
+
+    def damage(self) -> list[str]:
+        """Return a line for each file that was read and had torn or damaged records."""
+        return [
+            f"{n:,} torn or damaged records passed over in {file}: what they answered is asked again unless it is known"
+            for file, n in (+self._journal.damage).items()
+        ]
 
     def close(self) -> None:
         """Bring all to the disk."""

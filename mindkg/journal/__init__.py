@@ -133,6 +133,15 @@ class Journal:
         names = listed(self.folder)
         return self.folder / names[0] if len(names) == 1 and names[0].endswith(TABLE) else None
 
+    def check(self) -> Counter[str]:
+        """Read every byte and return how many records are torn or damaged in each file that has such, by its path."""
+        with opened(self.folder, "rb") as files:
+            for name, file in files.items():
+                if name.endswith(TABLE):
+                    self._is_intact(file, again=True)
+            self._winners(files)
+        return +self.damage
+
     def compact(self) -> None:
         """Put the segments of this journal and of writers that are gone into one Parquet file, in one step.
 
@@ -211,12 +220,12 @@ class Journal:
                     numbers.append(last_number(file, self.key, name.endswith(CHECKED)))
         return max(numbers)
 
-    def _is_intact(self, file: IO[bytes]) -> bool:
+    def _is_intact(self, file: IO[bytes], *, again: bool = False) -> bool:
         """Return whether a Parquet file has the bytes that its name says; those of older versions say none."""
         name, state = Path(file.name), os.fstat(file.fileno())
         known = Checksum(state.st_size, name.stem.partition("-")[2])
         read = partial(checksum_of, file)
-        return not known.sha256 or self._verified.matches(name.name, mark_of(state), known, read)
+        return not known.sha256 or self._verified.matches(name.name, mark_of(state), known, read, again=again)
 
     def _one_table(self, files: Mapping[str, IO[bytes]]) -> IO[bytes] | None:
         """Return the intact Parquet file that all records lie in, sorted and each key once; None if there is none."""
