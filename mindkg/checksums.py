@@ -130,14 +130,17 @@ def seal(folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _UNSEALED)
     found = {path.relative_to(folder).as_posix(): checksum(path) for path in files}
     listed = {name: [one.bytes, one.sha256] for name, one in found.items()}
-    (folder / SEAL).write_text(json.dumps(listed, indent=0), "utf-8")
+    sealed = {"files": listed, "checksum": json_checksum(listed)}
+    (folder / SEAL).write_text(json.dumps(sealed, indent=0), "utf-8")
 
 
 def damaged_file(folder: Path, verified: Verified, *, again: bool = False) -> Path | None:
     """Return the first file of a sealed folder that is missing or not what was written; None where all are intact."""
     try:
-        listed = json.loads((folder / SEAL).read_bytes())
-        known = {folder / name: Checksum(int(size), str(sha256)) for name, (size, sha256) in listed.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        sealed = json.loads((folder / SEAL).read_bytes())
+        if sealed["checksum"] != json_checksum(sealed["files"]):
+            return folder / SEAL
+        known = {folder / name: Checksum(size, sha256) for name, (size, sha256) in sealed["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return folder / SEAL
     return next((path for path, one in known.items() if not verified.holds(path, one, again=again)), None)

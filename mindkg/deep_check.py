@@ -9,7 +9,7 @@ from pathlib import Path
 from mindkg.checksums import damaged_file, file_sha256
 from mindkg.errors import StorageError
 from mindkg.images.log import open_log
-from mindkg.places import FILE, TEMPORARY
+from mindkg.places import FILE, RECORDS, TEMPORARY
 from mindkg.stages import ledger
 from mindkg.storage import PREVIOUS, KBDirectory
 
@@ -35,6 +35,12 @@ def find_damage(path: str | Path) -> Iterator[Damage]:
     for table, entry in {entry.path: entry for entry in manifest.entries()}.items():
         if not kb.is_whole(entry, again=True):
             yield Damage(kb.place.named(f"{table}/{FILE}"), "table missing or damaged: mindkg build recreates it")
+    for stage in manifest.stages.values():
+        if kb.record(stage.stage, stage.fingerprint) is None:
+            name = f"{RECORDS}/{stage.stage}-{stage.fingerprint}.json"
+            yield Damage(
+                kb.place.named(name), "record of a stage missing or damaged: mindkg build runs the stage again"
+            )
     try:
         kb.manifest(PREVIOUS)
     except StorageError as error:

@@ -77,7 +77,6 @@ _WORTH: Final = (MANIFEST, PREVIOUS, "ledger", "images", "stores")
 """What of a KB is not removed after a failure."""
 
 
-
 class KBDirectory:
     """One KB directory, on disk or at an address of an object store; methods that write need ``writing()`` around them.
 
@@ -312,13 +311,19 @@ class KBDirectory:
         All bytes are read for that, unless they are in an object store. Tables without a checksum, of an older version,
         get theirs.
         """
-        try:
-            record = record_of(self.place.read(f"{RECORDS}/{stage}-{key}.json"))
-        except (FileNotFoundError, StorageError):
-            return None
-        if not all(self.is_whole(entry, again=not self.place.apart) for entry in record.tables.values()):
+        record = self.record(stage, key)
+        if record is None or not all(
+            self.is_whole(entry, again=not self.place.apart) for entry in record.tables.values()
+        ):
             return None
         return replace(record, tables={name: self._with_checksum(entry) for name, entry in record.tables.items()})
+
+    def record(self, stage: str, key: str) -> StageRecord | None:
+        """Return the record of ``stage`` with fingerprint ``key``, None where it is missing or damaged."""
+        try:
+            return record_of(self.place.read(f"{RECORDS}/{stage}-{key}.json"))
+        except (FileNotFoundError, StorageError):
+            return None
 
     def is_whole(self, entry: TableEntry, *, again: bool = False) -> bool:
         """Return whether the table's file is there with the content (if that is unknown, the rows) of the entry.
