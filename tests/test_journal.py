@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -359,3 +361,92 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot write the records: Not a directory"):
         opened(tmp_path / "file" / "ledger").append({"key": "a"})
+
+
+def flipped(file: Path, bit: int) -> bytes:
+    """Flip a bit of a file and return what it was before."""
+    before = file.read_bytes()
+    data = bytearray(before)
+    data[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(data)
+    return before
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_a_flipped_bit_is_never_read_as_another_answer(tmp_path: Path, compact: bool) -> None:
+    with opened(tmp_path) as journal:
+        for record in rows(40):
+            journal.append(record)
+        if compact:
+            journal.compact()
+    whole = {row["key"]: row for row in opened(tmp_path).scan().to_pylist()}
+    (file,) = (path for path in tmp_path.iterdir() if not path.name.startswith("."))
+    choice = random.Random(12)
+    for _ in range(200):
+        before = flipped(file, choice.randrange(8 * file.stat().st_size))
+        journal = opened(tmp_path)
+        try:
+            found = {row["key"]: row for row in journal.scan().to_pylist()}
+            assert found.items() <= whole.items()
+            assert len(found) == len(whole) or journal.check()[str(file)]
+            assert len(found) >= len(whole) - 2 or compact
+        except StorageError as error:
+            assert compact and error.record == str(file)
+        file.write_bytes(before)
+
+
+def test_a_damaged_record_is_counted_set_aside_and_asked_again_only_where_no_copy_exists(tmp_path: Path) -> None:
+    with opened(tmp_path) as first:
+        first.append({"key": "a", "text": "one"})
+        first.append({"key": "b", "text": "two"})
+        first.append({"key": "c", "text": "three"})
+    (file,) = segments(tmp_path)
+    with opened(tmp_path) as second:
+        second.append({"key": "a", "text": "one"})
+    flipped(file, 8 * file.read_bytes().index(b"one"))
+    flipped(file, 8 * file.read_bytes().index(b"two"))
+    journal = opened(tmp_path)
+    assert keys_in(tmp_path) == ["a", "c"]
+    assert journal.check() == {str(file): 2}
+    journal.compact()
+    assert texts(tmp_path) == {"a": "one", "c": "three"}
+    assert [path.name for path in tmp_path.glob("*.damaged")] == [f"{file.name}.damaged"]
+    assert opened(tmp_path).check() == {}
+
+
+def test_intact_rows_of_a_damaged_parquet_file_are_kept(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        for record in rows(5000):
+            journal.append(record)
+        journal.compact()
+    (file,) = tmp_path.glob("*.parquet")
+    column = pq.read_metadata(file).row_group(0).column(1)  # the text of the first of two groups
+    flipped(file, 8 * (column.data_page_offset + column.total_compressed_size - 2))
+    damaged = opened(tmp_path)
+    found = damaged.scan()
+    assert found.num_rows == 5000 - 4096 and damaged.check() == {str(file): 4096}
+    damaged.compact()
+    assert opened(tmp_path).scan() == found and opened(tmp_path).check() == {}
+    assert [path.name for path in tmp_path.glob("*.damaged")] == [f"{file.name}.damaged"]
+
+
+def test_a_clock_that_was_set_back_changes_no_order(tmp_path: Path) -> None:
+    late = time.time_ns() + 10**18  # as a process wrote it while the clock was 30 years ahead
+    old = {"key": "a", "_at": late, "text": "old"}
+    (tmp_path / "1-0123456789abcdef.jsonl").write_text(json.dumps(old, separators=(",", ":")) + "\n")
+    for text in ("new", "newer", "newest"):
+        with opened(tmp_path) as journal:
+            journal.append({"key": "a", "text": text})
+        assert texts(tmp_path) == {"a": text}
+        opened(tmp_path).compact()
+        assert texts(tmp_path) == {"a": text}
+
+
+def test_segments_of_a_version_without_checksums_are_read(tmp_path: Path) -> None:
+    lines = [{"key": name, "_at": n, "text": name * 2} for n, name in enumerate("abc")]
+    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    (tmp_path / "1-0123456789abcdef.jsonl").write_text(text + '{"key":"d","_at":9,"te')
+    assert texts(tmp_path) == {"a": "aa", "b": "bb", "c": "cc"}
+    assert list(opened(tmp_path).check().values()) == [1]
+    opened(tmp_path).compact()
+    assert texts(tmp_path) == {"a": "aa", "b": "bb", "c": "cc"} and opened(tmp_path).check() == {}
