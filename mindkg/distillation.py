@@ -65,6 +65,7 @@ def distill(
     MindKGError where more than ``max_error_rate`` of the requests fail.
     """
     from mindkg.distill.backends import open_backend
+    from mindkg.distill.backends.openai import OpenAIBackend
     from mindkg.distill.passes import run_passes
 
     directory, tell = KBDirectory(kb), say or (lambda line: None)
@@ -94,6 +95,8 @@ def distill(
                 answers.compact()
                 for line in answers.damage():
                     tell(line)
+            for note in opened.notes() if isinstance(opened, OpenAIBackend) else ():
+                tell(note)  # what only the run's own requests brought to light
             _check_answered(opened, made.counts, tell)
             if waiting := sum(n["waiting"] for n in made.counts.values()):
                 how = "run it again, or ask without them: --passes intentions,filter"

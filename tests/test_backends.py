@@ -96,7 +96,7 @@ def test_none_is_left_out() -> None:
         thing
         for module in modules
         for thing in vars(module).values()
-        if isinstance(thing, type) and thing.__module__ == module.__name__ and hasattr(thing, "logprobs")
+        if isinstance(thing, type) and thing.__module__ == module.__name__ and hasattr(thing, "probe")
     }
     assert found - {Backend} == OPENED.keys()
 
