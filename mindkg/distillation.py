@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from mindkg.distill.requests import MAX_ANSWER
 from mindkg.distill.settings import OMITTABLE, PASSES, Pass, Settings, asked_relations
 from mindkg.errors import InputError, UsageError
 from mindkg.pipeline import Built, check_kb, run_locked
@@ -50,6 +51,7 @@ def distill(
     max_error_rate: float = 0.1,
     workers: int | None = None,
     token_ids: bool = False,
+    max_answer: int = MAX_ANSWER,
     say: Callable[[str], None] | None = None,
     progress: Progress | None = None,
     options: Mapping[str, Any] | None = None,
@@ -62,7 +64,8 @@ def distill(
     ``token_ids`` the filter asks for the tokens of yes and no themselves, where the server can (vLLM). Only what the
     ledger does not hold is sent, so a call that was interrupted goes on where it stopped. On Ray (``use_runner``)
     ``workers`` of the cluster ask side by side: one a machine by default, one a GPU if the model is local. Raises
-    MindKGError where more than ``max_error_rate`` of the requests fail.
+    MindKGError where more than ``max_error_rate`` of the requests fail. An answer of more than ``max_answer`` bytes is
+    a reject, and is asked again only with another limit.
     """
     from mindkg.distill.backends import open_backend
     from mindkg.distill.backends.openai import OpenAIBackend
@@ -79,7 +82,7 @@ def distill(
                 settings = _fitted(settings, opened, known, tell)
                 if token_ids and settings.filter_mode == "score":
                     settings = _with_token_ids(settings, opened, tell)
-            asking, answers = _asking(opened, backend, directory, workers, options or {})
+            asking, answers = _asking(opened, backend, directory, workers, options or {}, max_answer)
             with answers:
                 with closing(asking):  # what workers still write to is not compacted
                     made = run_passes(
@@ -137,7 +140,12 @@ def forget(kb: str | Path, model: str, *, progress: Progress | None = None) -> B
 
 
 def _asking(
-    opened: Backend, address: str | Backend, kb: KBDirectory, workers: int | None, options: Mapping[str, Any]
+    opened: Backend,
+    address: str | Backend,
+    kb: KBDirectory,
+    workers: int | None,
+    options: Mapping[str, Any],
+    max_answer: int,
 ) -> tuple[Backend, Ledger]:
     """Return who asks and where the answers are: this process, or workers of the cluster that Daft runs on."""
     from mindkg.distill.backends.spread import SpreadBackend, WrittenLedger
@@ -145,10 +153,12 @@ def _asking(
     from mindkg.engine import runner
 
     if runner() == "native" or not isinstance(address, str):
-        return opened, Ledger(kb.ledger)
+        return opened, Ledger(kb.ledger, max_answer)
     concurrency = options.get("concurrency", 16)
-    many = SpreadBackend(opened, address, kb.ledger, workers=workers, concurrency=concurrency, options=options)
-    return many, WrittenLedger(kb.ledger)
+    many = SpreadBackend(
+        opened, address, kb.ledger, workers=workers, concurrency=concurrency, options=options, max_answer=max_answer
+    )
+    return many, WrittenLedger(kb.ledger, max_answer)
 
 
 def write_batch(

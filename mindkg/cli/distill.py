@@ -196,6 +196,7 @@ def distill(
     max_error_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Stop where more of the requests than this fail.")
     ] = 0.1,
+    max_answer: Annotated[int, typer.Option(min=1, help="Bytes of an answer; a longer one is a reject.")] = 200_000,
     device: Annotated[str, typer.Option(help="Of a local model: auto, cpu, cuda ….")] = "auto",
     dtype: Annotated[str, typer.Option(help="Of a local model: auto, float32, bfloat16, float16.")] = "auto",
     batch_tokens: Annotated[int, typer.Option(help="Tokens in a batch of a local model.")] = 16_384,
@@ -277,7 +278,8 @@ def distill(
             max_error_rate=max_error_rate,
             workers=workers,
             token_ids=token_ids,
-            options=options,
+            max_answer=max_answer,
+            options=options | ({"max_answer": max_answer} if address.startswith("http") else {}),
             say=say,
             progress=progress,
             **asked,

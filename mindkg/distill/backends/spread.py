@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mindkg.distill.backends.base import Backend, Outcome, Probed, open_backend
 from mindkg.distill.ledger import Ledger
-from mindkg.distill.requests import Answer, Request, RequestError, Sampling
+from mindkg.distill.requests import MAX_ANSWER, Answer, Request, RequestError, Sampling
 from mindkg.errors import InputError, MindKGError
 
 _CHUNK: Final = 16
@@ -39,6 +39,7 @@ class SpreadBackend:
         workers: int | None = None,
         concurrency: int,
         options: Mapping[str, Any],
+        max_answer: int = MAX_ANSWER,
     ) -> None:
         self.model, self.revision = first.model, first.revision
         self._first = first
@@ -47,7 +48,7 @@ class SpreadBackend:
         self._chunk = concurrency * _CHUNK
         extra = getattr(first, "extra", None)  # what a server was found to need, so that each worker need not find out
         options = {**options, "extra": extra} if extra else dict(options)
-        self._opens = (address, self.model, self.revision, options, folder)
+        self._opens = (address, self.model, self.revision, options, folder, max_answer)
         self._workers: list[Any] = []
 
     def probe(self, sampling: Sampling) -> Probed:
@@ -121,12 +122,14 @@ class WrittenLedger(Ledger):
 class _Asker:
     """A worker's side: a backend and a ledger, opened when the first chunk comes, so that an error is the chunk's."""
 
-    def __init__(self, address: str, model: str, revision: str, options: Mapping[str, Any], folder: Path) -> None:
+    def __init__(
+        self, address: str, model: str, revision: str, options: Mapping[str, Any], folder: Path, max_answer: int
+    ) -> None:
         self._opens = (address, model, revision)
         self._options = options
         self._folder = folder
         self._backend: Backend | None = None
-        self._ledger = Ledger(folder)
+        self._ledger = Ledger(folder, max_answer)
 
     def ask(self, requests: Sequence[Request]) -> dict[str, Outcome]:
         """Return what came back for each key; it is in the ledger then."""
@@ -139,7 +142,7 @@ class _Asker:
         for request, outcome in self._backend.answers(requests):
             if outcome is not None:
                 self._ledger.append(request, outcome)
-            told[request.key] = outcome
+            told[request.key] = outcome and self._ledger.kept(outcome)
         return told
 
 
