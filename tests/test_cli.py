@@ -176,6 +176,8 @@ def test_load_gives_the_counts(kb: Path) -> None:
         (("link", "{tmp}/none.jsonl"), "none.jsonl"),
         (("link", "{tmp}/wrong.csv", "--vague", "{tmp}/none.txt"), "none.txt"),
         (("parse", "{tmp}/none.jsonl"), "none.jsonl"),
+        (("parse", "{tmp}/wrong.csv"), "this is not JSON Lines"),
+        (("link", "{tmp}/wrong.csv"), "this is not JSON Lines"),
     ],
 )
 def test_a_mistake_is_one_line_with_exit_code_1(
@@ -246,6 +248,29 @@ def test_help_has_examples_and_completion_is_there() -> None:
     shown = ok("build", "--help", TERMINAL_WIDTH="200", COLUMNS="200")
     assert "mindkg build answers.csv.gz -o kb" in shown
     assert "--install-completion" in ok("--help", COLUMNS="200")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("query {kb} top-h", ["top-hypernyms"]),
+        ("query {kb} top-hypernyms -p ", ["relation=", "limit="]),
+        ("query {kb} top-hypernyms -p relation=us", ["relation=usedFor"]),
+        ("query {kb} concept-broader -p concept=clothi", ["concept=clothing"]),
+        ("query {kb} top-hypernyms --engine o", ["oxigraph"]),
+        ("query {kb} top-hypernyms --format j", ["json"]),
+        ("info {kb} --table re", ["rejects"]),
+        ("export {kb} --to tu", ["turtle"]),
+        ("hypernyms {kb} --focus clothi", ["clothing"]),
+        ("distill {kb} --relations usedFor,is", ["usedFor,isA"]),
+        ("hypernyms {kb}/none --focus c", []),
+    ],
+)
+def test_the_shell_completes_words(kb: Path, line: str, found: list[str]) -> None:
+    words = f"mindkg {line.format(kb=kb)}"
+    at = str(len(words.split(" ")) - 1)
+    done = run(_MINDKG_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=at)
+    assert done.stdout.split() == found and done.stderr == ""
 
 
 OPENING = "The potential co-buy intention could be"

@@ -7,6 +7,7 @@ test that runs them all: call ``run`` with ``places`` and check with ``one_line`
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -143,3 +144,21 @@ def test_a_name_that_is_not_utf8_works_or_is_one_line(tmp_path: Path) -> None:
             if word in ("kb", "shop"):
                 assert b"not UTF-8" in done.stderr, verb
                 break
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_closed_streams_stop_only_what_writes_to_them(closed: str, tmp_path: Path) -> None:
+    """A closed stdout is an error for a verb with a result for it, and no file gets the number of a closed stream."""
+    at = places(tmp_path / "closed")
+    silent = {"build", "clean", "ingest", "images", "distill", "validate"}
+    for verb, arguments in {**VERBS, "export": ("export", "{kb}", "--to", "triples", "-o", "-")}.items():
+        if verb == "serve":
+            continue  # it serves on: its address is on stderr too
+        whole = shlex.join(command(arguments, at))
+        done = subprocess.run(["bash", "-c", f"{whole} {closed}"], input=b"", capture_output=True, timeout=300)
+        assert done.returncode == (0 if verb in silent else 1), f"{verb}: {done.stderr.decode()}"
+        assert b"Traceback" not in done.stderr, done.stderr
+        if done.returncode and "2>&-" not in closed:
+            assert done.stderr.endswith(b"mindkg: cannot write to standard output: it is closed\n"), done.stderr
+    for verb in ("info", "validate"):
+        assert run(VERBS[verb], at).returncode == 0

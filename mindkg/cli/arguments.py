@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mindkg.cli import completion
 from mindkg.cli.output import Format
 
 KB = Annotated[str, typer.Argument(help="The KB directory, or its address in an object store.", show_default=False)]
@@ -24,7 +25,13 @@ AllowRejects = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist and that this command did not write.")
 ]
-Runner = Annotated[str, typer.Option(help="Where the work runs: native (this machine) or ray (a cluster).")]
+Runner = Annotated[
+    str,
+    typer.Option(
+        help="Where the work runs: native (this machine) or ray (a cluster).",
+        autocompletion=completion.words("native", "ray"),
+    ),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(help="Address of the Ray cluster; without it Ray starts on this machine.", show_default=False),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mindkg.cli import completion
 from mindkg.cli.arguments import (
     KB,
     AllowRejects,
@@ -58,17 +59,33 @@ def build(
         typer.Option(help="isA table: concept TAB instance TAB count (default: WordNet nouns).", show_default=False),
     ] = None,
     isa_order: Annotated[
-        str | None, typer.Option(help="Columns of the isA table: concept-first or instance-first.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Columns of the isA table: concept-first or instance-first.",
+            autocompletion=completion.words("concept-first", "instance-first"),
+            show_default=False,
+        ),
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="Format of the sources (default: found from content).", show_default=False)
+        str | None,
+        typer.Option(
+            help="Format of the sources (default: found from content).",
+            autocompletion=completion.words(
+                "mind", "intentionqa", "folkscope", "mind-input", "generations", "cobuys", "products"
+            ),
+            show_default=False,
+        ),
     ] = None,
     field: Annotated[
         str | None, typer.Option(help="Column with the raw text, such as tail.", show_default=False)
     ] = None,
     relations: Annotated[
         str | None,
-        typer.Option(help="Relation of a triple: stated (by its text) or asked (for).", show_default=False),
+        typer.Option(
+            help="Relation of a triple: stated (by its text) or asked (for).",
+            autocompletion=completion.words("stated", "asked"),
+            show_default=False,
+        ),
     ] = None,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Concepts kept for an intention (5).", show_default=False)
@@ -84,7 +101,12 @@ def build(
     embed: Embed = None,
     spacy: Spacy = None,
     load: Annotated[
-        list[str] | None, typer.Option(help="Load this engine too: ladybug or oxigraph.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            help="Load this engine too: ladybug or oxigraph.",
+            autocompletion=completion.words("ladybug", "oxigraph"),
+            show_default=False,
+        ),
     ] = None,
     replace: Replace = False,
     allow_rejects: AllowRejects = False,
@@ -181,7 +203,12 @@ def info(
     kb: KB,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     table: Annotated[
-        str | None, typer.Option(help="Write the rows of this table instead, such as rejects.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Write the rows of this table instead, such as rejects.",
+            autocompletion=completion.tables,
+            show_default=False,
+        ),
     ] = None,
     limit: Annotated[
         int | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from mindkg.cli import completion
 from mindkg.cli.arguments import (
     KB,
     AllowRejects,
@@ -167,7 +168,12 @@ def distill(
     revision: Annotated[str, typer.Option(help="Revision of the model, where it has one.", show_default=False)] = "",
     passes: Annotated[str, typer.Option(help="Which passes, in a list with commas.")] = "features,intentions,filter",
     relations: Annotated[
-        str | None, typer.Option(help="Relations to ask for, in a list with commas (default: all).", show_default=False)
+        str | None,
+        typer.Option(
+            help="Relations to ask for, in a list with commas (default: all).",
+            autocompletion=completion.relation_list,
+            show_default=False,
+        ),
     ] = None,
     filter_mode: Annotated[
         str, typer.Option("--filter", help="score (log-probabilities of yes and no) or paper (free text).")
@@ -351,4 +357,5 @@ def ledger(
     """Say what was paid for: answers, errors, tokens, cost and time by pass and model."""
     from mindkg import distillation
 
-    write_rows(distillation.paid(kb, price_in=price_in, price_out=price_out, say=say), format)
+    rows = distillation.paid(kb, price_in=price_in, price_out=price_out, say=say)
+    write_rows(rows if price_in or price_out else rows.drop_columns(["cost"]), format)

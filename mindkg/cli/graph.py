@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mindkg.cli import completion
 from mindkg.cli.arguments import KB, IncludeFiltered, Overwrite
 from mindkg.cli.output import counted, say
 from mindkg.cli.terminal import result
@@ -31,7 +32,14 @@ def register(app: typer.Typer) -> None:
 
 def load(
     kb: KB,
-    engine: Annotated[str, typer.Argument(help="ladybug, oxigraph, neo4j or sparql.", show_default=False)],
+    engine: Annotated[
+        str,
+        typer.Argument(
+            help="ladybug, oxigraph, neo4j or sparql.",
+            autocompletion=completion.words("ladybug", "oxigraph", "neo4j", "sparql"),
+            show_default=False,
+        ),
+    ],
     uri: Annotated[
         str | None, typer.Option(help="neo4j: the server's address; else NEO4J_URI.", show_default=False)
     ] = None,
@@ -93,7 +101,12 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            "--to", help="turtle, ntriples, jsonld, graphml, csv, triples or neo4j-import.", show_default=False
+            "--to",
+            help="turtle, ntriples, jsonld, graphml, csv, triples or neo4j-import.",
+            autocompletion=completion.words(
+                "turtle", "ntriples", "jsonld", "graphml", "csv", "triples", "neo4j-import"
+            ),
+            show_default=False,
         ),
     ],
     output: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mindkg.cli import completion
 from mindkg.cli.arguments import KB, Overwrite
 from mindkg.cli.output import say
 from mindkg.cli.terminal import result
@@ -26,7 +27,11 @@ def hypernyms(
     compare: Annotated[str | None, typer.Option(help="Another KB to set beside it.", show_default=False)] = None,
     focus: Annotated[
         str | None,
-        typer.Option(help="The concept whose neighbourhood is drawn (default: a frequent one).", show_default=False),
+        typer.Option(
+            help="The concept whose neighbourhood is drawn (default: a frequent one).",
+            autocompletion=completion.concepts,
+            show_default=False,
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Most frequent concepts in the hypernym graph.", min=1)] = 2000,
     names: Annotated[

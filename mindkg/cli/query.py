@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from mindkg.cli import completion
 from mindkg.cli.arguments import KB, IncludeFiltered, Partial, Rows
 from mindkg.cli.output import NOTHING_DISTILLED, Format, say, write_rows
 from mindkg.cli.terminal import result, write_json
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
     from mindkg.queries import CatalogueQuery
 
 Parameters = Annotated[
-    list[str] | None, typer.Option("--param", "-p", help="A parameter, key=value.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "--param",
+        "-p",
+        help="A parameter, key=value.",
+        autocompletion=completion.query_parameters,
+        show_default=False,
+    ),
 ]
 Bound = Annotated[
     list[str] | None,
@@ -50,11 +58,21 @@ def register(app: typer.Typer) -> None:
 
 def query(
     kb: KB,
-    name: Annotated[str, typer.Argument(help="A query of the catalogue (see `mindkg queries`).", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A query of the catalogue (see `mindkg queries`).",
+            autocompletion=completion.query_names,
+            show_default=False,
+        ),
+    ],
     parameters: Parameters = None,
     engine: Annotated[
         str,
-        typer.Option(help="ladybug, oxigraph, or a server loaded before: bolt://…, neo4j://…, http://…, https://…"),
+        typer.Option(
+            help="ladybug, oxigraph, or a server loaded before: bolt://…, neo4j://…, http://…, https://…",
+            autocompletion=completion.words("ladybug", "oxigraph"),
+        ),
     ] = "ladybug",
     format: Rows = Format.table,
     include_filtered: IncludeFiltered = False,
@@ -79,7 +97,10 @@ def query(
 
 
 def queries(
-    name: Annotated[str | None, typer.Argument(help="Show this one whole.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show this one whole.", autocompletion=completion.query_names, show_default=False),
+    ] = None,
     format: Rows = Format.table,
 ) -> None:
     """List the catalogue, or show one query with its parameters, columns and both texts."""

@@ -13,11 +13,14 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from mindkg.cli.arguments import AllowRejects, Embed, Spacy
-from mindkg.cli.output import say
-from mindkg.errors import RejectedError
+from mindkg.cli.output import counted, say
+from mindkg.errors import InputError, RejectedError
 
 _PRODUCTS: Final = ("titles", "title_a", "title_b", "category")
 """What a line can say of its products."""
+
+_TRIED_LINES: Final = 10
+"""So many lines are looked at before a file is taken for another kind."""
 
 _Lines = Annotated[Path, typer.Argument(help="JSON lines, .gz and .zst too; - reads stdin.", show_default=False)]
 
@@ -57,7 +60,7 @@ def parse(file: _Lines, allow_rejects: AllowRejects = False) -> None:
         rejected += row.get("status") == "reject"
         if row.get("status") == "reject" and row["reason"] in _UNUSABLE:
             unusable[row.get("detail") or f"{row['reason']} {place}"] += 1
-    say(f"parse: {lines:,} lines, {lines - rejected:,} parsed, {rejected:,} rejected")
+    say(f"parse: {counted(lines, 'line')}, {lines - rejected:,} parsed, {rejected:,} rejected")
     _check(unusable, lines, allow_rejects)
 
 
@@ -121,7 +124,7 @@ def link(
     for row in rows:
         _write({"id": row["id"], "mentions": [asdict(m) for m in next(found)]} if "text" in row else row)
     rejected = sum("text" not in row for row in rows)
-    say(f"link: {len(rows):,} lines, {len(rows) - rejected:,} linked, {rejected:,} rejected")
+    say(f"link: {counted(len(rows), 'line')}, {len(rows) - rejected:,} linked, {rejected:,} rejected")
     _check(Counter(str(row["detail"]) for row in rows if "text" not in row), len(rows), allow_rejects)
 
 
@@ -150,12 +153,31 @@ def _lines(file: Path) -> Iterator[tuple[str, bytes]]:
     from mindkg.sources.files import CutOffError, chunks
 
     if str(file) == "-":
-        yield from _numbered(file, sys.stdin.buffer)
+        yield from _objects(file, _numbered(file, sys.stdin.buffer))
         return
     try:
-        yield from _numbered(file, _split(chunks(file)))
+        yield from _objects(file, _numbered(file, _split(chunks(file))))
     except CutOffError as error:
         say(f"{file}: {error}")
+
+
+def _objects(file: Path, lines: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield ``lines``; raises InputError where none of the first ones is a JSON object: it is another kind of file."""
+    first: list[tuple[str, bytes]] = []
+    for place, line in lines:
+        first.append((place, line))
+        try:
+            _object(line, place)
+        except _BadLineError:
+            if len(first) < _TRIED_LINES:
+                continue
+            break
+        yield from first
+        yield from lines
+        return
+    if first:
+        hint = 'A line is such as {"id": 1, "text": "hiking boots", "relation": "isA"}'
+        raise InputError("this is not JSON Lines, one object per line", record=str(file), hint=hint)
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -72,7 +72,7 @@ def read_template(name: str, text: str) -> Template:
     blocks = {block: body.strip("\n") for block, body in zip(parts[::2], parts[1::2], strict=True)}
     lacking = [part for part in ("version", "system", "text") if not (blocks | header).get(part)]
     if lacking:
-        raise InputError(f"the prompt has no {lacking[0]}", record=name, hint="See docs/distillation.md")
+        raise InputError(f"the prompt has no {lacking[0]}", record=name, hint="A prompt has a version, system and text")
     seen = {block.removeprefix("seen "): body for block, body in blocks.items() if block.startswith("seen ")}
     return Template(name, header["version"], blocks["system"], blocks["text"], blocks.get("last", ""), seen)
 
