@@ -321,7 +321,7 @@ def test_link_gives_the_mentions_of_each_text(tmp_path: Path) -> None:
     file.write_text(
         '{"id": "a", "text": "making coffee", "relation": "usedFor"}\n' + bad + '{"id": "b", "text": "zzz"}'
     )
-    done = run("link", file, "--isa", isa)
+    done = run("link", file, "--isa", isa, "--allow-rejects")
     assert done.stderr == "link: 5 lines, 2 linked, 3 rejected\n"
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["id"] for row in rows] == ["a", "c", None, "d", "b"]
@@ -339,7 +339,9 @@ def test_link_gives_the_mentions_of_each_text(tmp_path: Path) -> None:
     assert first["typicality"] == pytest.approx(0.9)
     assert rows[-1]["mentions"] == []
     (tmp_path / "vague.txt").write_text("Drink\n")
-    line = ok("link", file, "--isa", isa, "--top-k", 1, "--vague", tmp_path / "vague.txt").splitlines()[0]
+    line = ok(
+        "link", file, "--isa", isa, "--allow-rejects", "--top-k", 1, "--vague", tmp_path / "vague.txt"
+    ).splitlines()[0]
     assert [m["concept"] for m in json.loads(line)["mentions"]] == ["plant"]
 
 
