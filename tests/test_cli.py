@@ -16,6 +16,8 @@ import pyarrow as pa
 import pytest
 from kb_equality import SAMPLE
 
+import mindkg
+
 MINDKG = [sys.executable, "-m", "mindkg"]
 
 
@@ -348,7 +350,7 @@ def test_link_gives_the_mentions_of_each_text(tmp_path: Path) -> None:
 def test_clean_removes_what_no_version_names(kb: Path, tmp_path: Path) -> None:
     path = tmp_path / "kb"
     for k in (1, 2, 3):
-        assert run("build", SAMPLE, "-o", path, "--top-k", k).returncode == 0
+        mindkg.build([SAMPLE], path, top_k=k)
     before = len(list(path.glob("tables/mentions/*")))
     done = run("clean", path)
     assert done.returncode == 0 and "removed" in done.stderr

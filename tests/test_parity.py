@@ -157,7 +157,7 @@ def test_mistakes_have_hints() -> None:
         bind(query, "cypher", {"produkt": "x"})
     with pytest.raises(UsageError, match="-p product="):
         bind(query, "cypher", {})
-    with pytest.raises(UsageError, match="of the type string"):
+    with pytest.raises(UsageError, match="of the type product"):
         bind(query, "cypher", {"product": 3})
     with pytest.raises(UsageError, match="no text can have"):
         bind(query, "sparql", {"product": "\ud800"})

@@ -195,16 +195,26 @@ kb.clean()
 """
 
 
-@pytest.mark.parametrize("step", [1, 4, 7, 10])
-def test_a_killed_clean_leaves_nothing_that_a_build_takes_for_whole(tmp_path: Path, step: int) -> None:
-    path = tmp_path / "kb"
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A KB with a version of the sample for each of three options, and a fresh one with the first option."""
+    folder = tmp_path_factory.mktemp("versions")
     for k in (1, 2, 3):
-        build([SAMPLE], path, top_k=k)
+        build([SAMPLE], folder / "kb", top_k=k)
+    build([SAMPLE], folder / "fresh", top_k=1)
+    return folder / "kb", folder / "fresh"
+
+
+@pytest.mark.parametrize("step", [1, 4, 7, 10])
+def test_a_killed_clean_leaves_nothing_that_a_build_takes_for_whole(
+    versions: tuple[Path, Path], tmp_path: Path, step: int
+) -> None:
+    path = tmp_path / "kb"
+    shutil.copytree(versions[0], path)
     done = subprocess.run([sys.executable, "-c", _KILLED_CLEAN, str(path), str(step)])
     assert done.returncode == 9
     build([SAMPLE], path, top_k=1)
-    build([SAMPLE], tmp_path / "fresh", top_k=1)
-    assert_equal(tmp_path / "fresh", path)
+    assert_equal(versions[1], path)
 
 
 def test_wrong_input_is_one_clear_error(tmp_path: Path) -> None:
@@ -242,15 +252,22 @@ def _killed(command: list[str], moment: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A KB of a part of the sample."""
+    folder = tmp_path_factory.mktemp("begun")
+    header, rows = sample_rows()
+    build([write_rows(folder / "part.csv", header, rows[:60])], folder / "kb")
+    return folder / "kb"
+
+
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_a_sigkill_leaves_the_old_kb_and_the_next_run_completes(
-    undisturbed: tuple[Path, float], tmp_path: Path, kill: int
+    undisturbed: tuple[Path, float], begun: Path, tmp_path: Path, kill: int
 ) -> None:
     """The moments are spread over the build by a fixed seed; the old KB holds a part of the sample."""
     complete, seconds = undisturbed
-    header, rows = sample_rows()
-    path, begun = tmp_path / "kb", tmp_path / "begun"
-    build([write_rows(tmp_path / "part.csv", header, rows[:60])], begun)
+    path = tmp_path / "kb"
     old = {name: entry.rows for name, entry in mindkg.KnowledgeBase.open(begun).manifest.tables.items()}
 
     moment = 0.7 * seconds * (kill + random.Random(2406 + kill).random()) / KILLS

@@ -140,8 +140,9 @@ def test_a_table_fits_the_terminal(hostile: Path, table: str, columns: int) -> N
     assert ids == set(re.findall(r"\bB0\d*\b", shown))  # whole or not at all
 
 
-def test_a_path_that_is_not_utf8_goes_out_as_its_bytes(hostile: Path, tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf8_is_named_with_its_bytes_escaped(hostile: Path, tmp_path: Path) -> None:
     target = os.fsencode(tmp_path) + b"/caf\xe9.tsv"
     done = subprocess.run([*MINDKG, "export", hostile, "--to", "triples", "-o", target], capture_output=True)
-    assert (done.returncode, done.stdout) == (0, target + b"\n"), done.stderr
-    assert b"caf\\xe9.tsv" in done.stderr
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"mindkg: the name is not UTF-8") and b"caf\\xe9.tsv" in done.stderr
+    assert done.stderr.count(b"\n") == 1

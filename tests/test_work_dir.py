@@ -48,7 +48,7 @@ def test_only_tables_lie_in_the_kb_and_it_remembers_the_rest(
         assert opened.info()["stores"] == ["graph", "ladybug"]
     assert {path.name for path in kb.iterdir()} == {"tables", "manifest.json", "manifest.previous.json", ".work"}
     (room,) = work.iterdir()
-    assert {path.name for path in room.iterdir()} == {".lock", "ledger", "stores"}
+    assert {path.name for path in room.iterdir()} == {".lock", ".verified.json", "ledger", "stores"}
     assert not pipeline.build((), kb).published
     with KBDirectory(kb).writing(), pytest.raises(LockedError), KBDirectory(kb).writing():
         pass

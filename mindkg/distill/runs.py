@@ -79,7 +79,7 @@ def sampling(stage: Pass, settings: Settings, sample: int = 0) -> Sampling:
     """Return how the model answers in a pass; each sample has a seed of its own.
 
     >>> sampling("filter", Settings("m", seed=7))
-    Sampling(temperature=0.0, max_tokens=1, seed=7, logprobs=20)
+    Sampling(temperature=0.0, max_tokens=1, seed=7, logprobs=20, thinking=None, token_ids=())
     """
     known: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
     known |= {"seed": settings.seed + sample, "thinking": False if settings.thinking == "off" else None}
