@@ -6,6 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from string import ascii_letters
 from typing import Any, Final, NamedTuple
 
 from mindkg.resources import data_folder
@@ -63,11 +64,19 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def _signs() -> tuple[tuple[str, ...], re.Pattern[str]]:
-    """Return the signs of all rows without those that contain another one, and the pattern of all starts."""
+def _signs() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...], frozenset[str], re.Pattern[str]]:
+    """Return the signs of all rows without those that contain another one, and the pattern of all starts.
+
+    First come signs of one character, then longer ones, each after its rarest character: one character is found ten
+    times as fast as two, and a text of average length that has none is looked through in less than a microsecond. No
+    start begins with one of the letters before the pattern.
+    """
     signs = {sign for row in delimiters() for sign in row.signs} | set(_table()["boxed"]["signs"])
-    least = tuple(sign for sign in sorted(signs) if not any(other in sign for other in signs - {sign}))
-    return least, _start(tuple(start for row in delimiters() for start in row.starts))
+    least = [sign for sign in sorted(signs) if not any(other in sign for other in signs - {sign})]
+    longer = tuple((min(sign, key=lambda letter: (letter.isalpha(), letter)), sign) for sign in least if len(sign) > 1)
+    starts = tuple(start for row in delimiters() for start in row.starts)
+    others = frozenset(ascii_letters) - {letter for start in starts for letter in (start[0], start[0].upper())}
+    return tuple(sign for sign in least if len(sign) == 1), longer, others, _start(starts)
 
 
 def _start(starts: tuple[str, ...]) -> re.Pattern[str]:
@@ -120,11 +129,14 @@ def _rows(text: str) -> tuple[int, ...]:
 
 
 def _may_think(text: str) -> bool:
-    signs, starts = _signs()
-    for sign in signs:  # a loop is faster than any(), and a letter is found faster than a word
-        if sign[0] in text and sign in text:
+    letters, longer, others, starts = _signs()
+    for letter in letters:  # a loop is faster than any()
+        if letter in text:
             return True
-    return starts.match(text) is not None
+    for letter, sign in longer:
+        if letter in text and sign in text:
+            return True
+    return text[:1] not in others and starts.match(text) is not None
 
 
 def thoughts(text: str) -> list[Thought]:
@@ -138,7 +150,7 @@ def thoughts(text: str) -> list[Thought]:
     if not _may_think(text):
         return []
     found = _delimited(text)
-    return _around_box(text, found) or found
+    return (_around_box(text, found) if "{" in text else None) or found
 
 
 def without_thoughts(text: str) -> str:
