@@ -84,6 +84,8 @@ def distill(
                     settings = _with_token_ids(settings, opened, tell)
             asking, answers = _asking(opened, backend, directory, workers, options or {}, max_answer)
             with answers:
+                if broken := len(answers.interrupted(settings.model)):
+                    tell(f"{_answers(broken)} kept by version 0.1 broke off with an error of the server: asked again")
                 with closing(asking):  # what workers still write to is not compacted
                     made = run_passes(
                         _tables_to_ask(directory),
@@ -100,6 +102,9 @@ def distill(
                     tell(line)
             for note in opened.notes() if isinstance(opened, OpenAIBackend) else ():
                 tell(note)  # what only the run's own requests brought to light
+            for stage, replaced in made.replaced.items():
+                if replaced:
+                    tell(f"{stage}: {_answers(replaced)} with U+FFFD in place of bytes that are not UTF-8")
             _check_answered(opened, made.counts, tell)
             if waiting := sum(n["waiting"] for n in made.counts.values()):
                 how = "run it again, or ask without them: --passes intentions,filter"
@@ -108,6 +113,10 @@ def distill(
             return Distillation(settings, made.counts, built)
     finally:
         opened.close()
+
+
+def _answers(number: int) -> str:
+    return f"{number:,} answer" + ("s" if number != 1 else "")
 
 
 def _check_answered(backend: Backend, counts: Mapping[str, Mapping[str, int]], say: Callable[[str], None]) -> None:
@@ -299,7 +308,14 @@ def paid(
 
 
 def _settings(model: str, revision: str, passes: Sequence[str], relations: Sequence[str], **asked: Any) -> Settings:
-    """Return the settings of a distillation; raises InputError for a word that is not known."""
+    """Return the settings of a distillation; raises InputError for a word that is not known.
+
+    The model is part of keys, tables and messages, none of which hold control characters or half a surrogate pair.
+    """
+    if not (model + revision).isprintable():
+        name = ascii(model if not model.isprintable() else revision)
+        hint = "Name the model with --model in printable characters"
+        raise UsageError(f"the name or revision of a model has control characters: {name}", hint=hint)
     in_order = dict.fromkeys([*(name for name in PASSES if name in passes), *passes])
     return Settings(
         model,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -14,11 +15,11 @@ _WINDOWS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 class BodyTooLargeError(Exception):
-    """A body of more bytes than are allowed; ``size`` is what the server announced, None where it did not."""
+    """A body of more than ``most`` bytes; ``size`` is what the server announced, None where it did not."""
 
-    def __init__(self, size: int | None) -> None:
+    def __init__(self, size: int | None, most: int) -> None:
         super().__init__("the body is too large")
-        self.size = size
+        self.size, self.most = size, most
 
 
 class BodyEncodingError(Exception):
@@ -29,6 +30,51 @@ class BodyEncodingError(Exception):
         self.broken = broken
 
 
+class BodyTimeoutError(Exception):
+    """A body that takes longer than is allowed."""
+
+
+class _Unpacking:
+    """Unpacks the body of ``response`` as it comes, and counts its bytes before and after."""
+
+    def __init__(self, response: httpx.Response, most: int) -> None:
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > most:
+            raise BodyTooLargeError(int(length), most)
+        self._encoding = _encoding(response)
+        self.packed = self._encoding not in ("", "identity")
+        if "," in self._encoding:  # each packing can make a thousand bytes of one
+            raise BodyEncodingError("packed more than once", broken=False)
+        if self.packed and self._encoding not in _WINDOWS:
+            raise BodyEncodingError(f"encoded as {self._encoding[:20]!r}, which was not asked for", broken=False)
+        self._most, self._read, self._made = most, 0, 0
+        self._zlib = zlib.decompressobj(_WINDOWS[self._encoding]) if self.packed else None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what ``chunk`` adds to the body."""
+        self._read += len(chunk)
+        piece = chunk
+        if self._zlib:
+            try:
+                piece = self._zlib.decompress(chunk, self._most - self._made + 1)
+            except zlib.error as error:
+                raise BodyEncodingError(f"its {self._encoding} encoding is broken", broken=True) from error
+        self._made += len(piece)
+        if max(self._read, self._made) > self._most:
+            raise BodyTooLargeError(None, self._most)
+        return piece
+
+
+async def pieces(response: httpx.Response, most: int) -> AsyncIterator[bytes]:
+    """Yield the body of a streamed ``response`` as it comes, unpacked: at most ``most`` bytes before and after that.
+
+    Raises BodyTooLargeError and BodyEncodingError.
+    """
+    unpacking = _Unpacking(response, most)
+    async for chunk in response.aiter_raw():
+        yield unpacking.feed(chunk)
+
+
 async def read_body(
     response: httpx.Response, most: int, *, beginning: int = 0, check: Callable[[bytes], None] | None = None
 ) -> bytes:
@@ -37,48 +83,54 @@ async def read_body(
     ``check`` is called once with the first bytes of a body that is not packed, as soon as there are ``beginning``; what
     it raises ends the reading. Raises BodyTooLargeError and BodyEncodingError.
     """
-    length, encoding = response.headers.get("content-length", ""), response.headers.get("content-encoding", "").lower()
-    if length.isdecimal() and int(length) > most:
-        raise BodyTooLargeError(int(length))
-    packed = encoding not in ("", "identity")
-    if packed and encoding not in _WINDOWS:
-        raise BodyEncodingError(f"encoded as {encoding[:20]!r}, which was not asked for", broken=False)
-    body = bytearray()
-    async for chunk in response.aiter_raw():
+    body, packed = bytearray(), _encoding(response) not in ("", "identity")
+    async for piece in pieces(response, most):
         seen = len(body)
-        body += chunk
-        if len(body) > most:
-            raise BodyTooLargeError(None)
+        body += piece
         if check and not packed and seen < beginning <= len(body):
             check(bytes(body))
-    return unpacked(bytes(body), encoding, most) if packed else bytes(body)
+    return bytes(body)
 
 
 async def read_beginning(response: httpx.Response, most: int) -> bytes:
     """Return the first ``most`` bytes of a streamed body at most, b"" where its encoding cannot be read."""
-    encoding, body = response.headers.get("content-encoding", "").lower(), bytearray()
+    body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) >= most:
             break
+    return _beginning(response, bytes(body), most)
+
+
+def read_body_within(response: httpx.Response, most: int, seconds: float) -> bytes:
+    """Do as ``read_body`` in a client without an event loop; raises BodyTimeoutError after ``seconds``."""
+    body, until, unpacking = bytearray(), time.monotonic() + seconds, _Unpacking(response, most)
+    for chunk in response.iter_raw():
+        body += unpacking.feed(chunk)
+        if time.monotonic() > until:
+            raise BodyTimeoutError(f"it takes more than {seconds:,.0f} s")
+    return bytes(body)
+
+
+def read_beginning_within(response: httpx.Response, most: int, seconds: float) -> bytes:
+    """Do as ``read_beginning`` in a client without an event loop; reading ends after ``seconds``."""
+    body, until = bytearray(), time.monotonic() + seconds
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) >= most or time.monotonic() > until:
+            break
+    return _beginning(response, bytes(body), most)
+
+
+def _encoding(response: httpx.Response) -> str:
+    return str(response.headers.get("content-encoding", "")).strip().lower()
+
+
+def _beginning(response: httpx.Response, body: bytes, most: int) -> bytes:
+    encoding = _encoding(response)
     if encoding not in _WINDOWS:
-        return bytes(body[:most]) if encoding in ("", "identity") else b""
+        return body[:most] if encoding in ("", "identity") else b""
     try:
-        return zlib.decompressobj(_WINDOWS[encoding]).decompress(bytes(body), most)
+        return zlib.decompressobj(_WINDOWS[encoding]).decompress(body, most)
     except zlib.error:
         return b""
-
-
-def unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """Return ``body`` unpacked; raises BodyTooLargeError for more than ``most`` bytes, BodyEncodingError if broken.
-
-    >>> unpacked(zlib.compress(b"tea"), "deflate", 3)
-    b'tea'
-    """
-    try:
-        data = zlib.decompressobj(_WINDOWS[encoding]).decompress(body, most + 1)
-    except zlib.error as error:
-        raise BodyEncodingError(f"its {encoding} encoding is broken", broken=True) from error
-    if len(data) > most:
-        raise BodyTooLargeError(None)
-    return data

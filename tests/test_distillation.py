@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,9 @@ import mindkg
 from mindkg import distillation, pipeline
 from mindkg.distill.backends import Outcome, Probed
 from mindkg.distill.backends.replay import ReplayBackend
-from mindkg.distill.requests import Answer, Request, RequestError, Sampling
-from mindkg.errors import InputError, MindKGError
+from mindkg.distill.ledger import Ledger
+from mindkg.distill.requests import Answer, Prompt, Request, RequestError, Sampling, Subject
+from mindkg.errors import InputError, MindKGError, UsageError
 
 TITLES = {"P1": "Red Tea Mug", "P2": "Steel Kettle", "P3": "Camp Lantern", "P4": "Wool Blanket"}
 PAIRS = [("P1", "P2"), ("P3", "P4"), ("P2", "P3")]
@@ -231,6 +233,40 @@ def test_what_a_record_tells_of_the_wrong_type_does_not_break_the_ledger(kb: Pat
     answers.write_text(answers.read_text().replace('"text":', '"finish_reason": 1, "text":'))
     distillation.distill(kb, f"replay:{answers}", **USED)
     assert sum(row["answers"] for row in distillation.paid(kb).to_pylist()) == 10
+
+
+def test_replaced_bytes_and_what_broke_off_are_reported(kb: Path, tmp_path: Path) -> None:
+    answers, said = recorded(tmp_path), list[str]()
+    answers.write_bytes(answers.read_bytes().replace(b"Steel", b"St\xe9el").replace(b"making", b"m\xe9king"))
+    distillation.distill(kb, f"replay:{answers}", say=said.append, **USED)
+    for stage in ("features", "intentions"):
+        assert f"{stage}: 1 answer with U+FFFD in place of bytes that are not UTF-8" in said
+    assert sum(row["replaced"] for row in distillation.paid(kb).to_pylist()) == 2
+    model = f"replay:{answers.name}"
+    with Ledger(kb / "ledger") as ledger:
+        key = next(row["key"] for part in ledger.records() for row in part.to_pylist() if row["stage"] == "features")
+        said.clear()
+        cut = Request(key, "features", Subject(), "", Prompt("", "", "", ""), (), Sampling(), model)
+        ledger.append(cut, Answer("A fine", "error"))
+    distillation.distill(kb, f"replay:{answers}", say=said.append, **USED)
+    assert "1 answer kept by version 0.1 broke off with an error of the server: asked again" in said
+    assert not any(row["interrupted"] for row in distillation.paid(kb).to_pylist())
+
+
+@pytest.mark.parametrize("name", ["m\x1b[31m", "m\ud800", "m\n"])
+def test_a_model_whose_name_is_not_text_is_incorrect_usage(kb: Path, tmp_path: Path, name: str) -> None:
+    for ask in (
+        lambda: distillation.dry_run(kb, model=name),
+        lambda: distillation.write_batch(kb, tmp_path / "batch.jsonl", model=name),
+        lambda: distillation.distill(kb, f"replay:{recorded(tmp_path)}", model=name),
+    ):
+        with pytest.raises(UsageError, match="the name or revision of a model has control characters") as error:
+            ask()
+        assert str(error.value).isprintable()
+    command = [sys.executable, "-m", "mindkg", "distill", str(kb), "--backend", "http://127.0.0.1:1/v1", "--model"]
+    ended = subprocess.run([*command, os.fsencode(name) if "\ud800" not in name else b"m\xff"], capture_output=True)
+    lines = ended.stderr.decode().splitlines()
+    assert ended.returncode == 2 and len(lines) == 1 and lines[0].startswith("mindkg: the name"), lines
 
 
 def test_scores_are_calibrated_on_labels(kb: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mindkg.errors import MindKGError
-from mindkg.http_limits import masked
+from mindkg.key_mask import masked
 from mindkg.stores import open_remote
 
 JSON = "application/sparql-results+json"

@@ -20,6 +20,7 @@ from lvlm_server import running
 
 from mindkg.distill.ask import Asked, ask, probed
 from mindkg.distill.backends.base import Outcome, Probed
+from mindkg.distill.backends.server_errors import STOPPED
 from mindkg.distill.ledger import SCHEMA, SUMMARY, Ledger, _Keys
 from mindkg.distill.requests import Answer, Request, RequestError, Sampling
 from mindkg.errors import MindKGError
@@ -281,3 +282,34 @@ def test_memory_is_flat_however_many_requests_are_queued(tmp_path: Path) -> None
         for number in (1_000, 200_000)
     )
     assert many - few < 40_000_000
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_a_server_broke_off_is_no_answer(tmp_path: Path, compacted: bool) -> None:
+    asked = [request("cut"), request("whole"), request("caf\ufffd")]
+    with Ledger(tmp_path) as ledger:
+        for one, reason in zip(asked, ("ERROR", "stop", None), strict=True):  # version 0.1 kept all of them
+            ledger.append(one, Answer(one.prompt.text, reason, 5, 5))
+        if compacted:
+            ledger.compact()
+        counted = ledger.summary().to_pylist()[0]
+        assert [counted[name] for name in ("answers", "errors", "interrupted", "replaced")] == [2, 1, 1, 1]
+        assert ledger.interrupted() == ledger.interrupted("stub") == [asked[0].key] and not ledger.interrupted("other")
+        (row,) = (row for row in rows(ledger) if row["key"] == asked[0].key)
+        assert (row["text"], row["error"], row["status"]) == (None, f"{STOPPED} (ERROR)", None)
+        backend = Scripted(RequestError("busy", retryable=True), Answer("whole again", "stop"))
+        for failed in (1, 0):
+            assert ask(asked, backend, ledger, max_error_rate=1.0) == Asked(1, 1 - failed, failed, 0)
+        assert backend.asked == ["cut", "cut"]
+        assert ask(asked, backend, ledger) == Asked(0, 0, 0, 0)
+        assert {row["text"] for row in rows(ledger)} == {"whole again", "whole", "caf\ufffd"}
+
+
+def test_outcomes_are_those_of_the_limit(tmp_path: Path) -> None:
+    asked = [request("long"), request("short"), request("failed"), request("new")]
+    with Ledger(tmp_path, 10) as ledger:
+        for one, outcome in zip(asked, (Answer("x" * 11), Answer("x"), RequestError("no")), strict=False):
+            ledger.append(one, outcome)
+        assert [one.prompt.text for one in ledger.missing(asked)] == ["failed", "new"]
+        found = ledger.outcomes(asked[:2])
+    assert found[asked[1].key] == Answer("x") and "11 bytes, the limit is 10" in str(found[asked[0].key])

@@ -16,6 +16,7 @@ from mindkg.distill.backends.json_text import read_json
 from mindkg.distill.backends.openai_chat import chat_answer, server_words
 from mindkg.distill.backends.replay import ReplayBackend, batch_outcome
 from mindkg.distill.requests import Answer, RequestError
+from mindkg.errors import InputError
 
 TEXT = "The potential co-buy intention could be they are both"
 
@@ -137,6 +138,23 @@ def test_numbers_out_of_range_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "answers.jsonl"
     file.write_text(f'{{"key": "k", "text": "Yes", "first": [["a", -{digits}], ["b", -0.5], ["c", NaN]]}}\n')
     assert ReplayBackend(file)._answers == {("k",): Answer("Yes", first=(("b", -0.5),))}
+
+
+def test_a_line_that_is_too_long_is_an_error_of_its_request(tmp_path: Path) -> None:
+    whole = {"custom_id": "b", "response": {"status_code": 200, "body": {"choices": [choice()]}}}
+    file, long = tmp_path / "results.jsonl", json.dumps({"custom_id": "a", "response": "x" * 3_000_000})
+    for end in ("\n", ""):
+        file.write_text(f"{json.dumps(whole)}\n{long}{end}")
+        answers = ReplayBackend(file, "m")._answers
+        assert answers[("b",)] == Answer(TEXT, "stop")
+        error = answers[("a",)]
+        assert isinstance(error, RequestError) and not error.retryable
+        assert "the answer is too long: its line has over 1,600,000 characters" in str(error)
+    assert isinstance(ReplayBackend(file, "m", max_answer=1_000_000)._answers[("a",)], RequestError)
+    file.write_text(json.dumps({"product_id": "P1", "text": "x" * 3_000_000}))
+    with pytest.raises(InputError, match=r"a line is too long: .*results.jsonl:1\)\. Allow longer ones"):
+        ReplayBackend(file)
+    assert len(ReplayBackend(file, max_answer=1_000_000)._answers) == 1
 
 
 NAMES = [

@@ -285,7 +285,7 @@ def distill(
             workers=workers,
             token_ids=token_ids,
             max_answer=max_answer,
-            options=options | ({"max_answer": max_answer} if address.startswith("http") else {}),
+            options=options | ({} if address.startswith("local:") else {"max_answer": max_answer}),
             say=say,
             progress=progress,
             **asked,

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mindkg.distill.backends.server_errors import INTERRUPTED, STOPPED
 from mindkg.distill.requests import MAX_ANSWER, TOO_LONG, TOO_LONG_HINT, Answer, Request, RequestError
 from mindkg.errors import StorageError
 from mindkg.journal import Journal
@@ -43,10 +44,12 @@ SCHEMA: Final = pa.schema(
 
 SUMMARY: Final = pa.schema(
     [
-        _column("stage", pa.string(), "features, intentions or filter"),
+        _column("stage", pa.string(), "features, intentions, filter, probe, or too long (answers over --max-answer)"),
         _column("model", pa.string(), "the model that was asked"),
         _column("answers", pa.int64(), "requests with an answer"),
         _column("errors", pa.int64(), "requests without one"),
+        _column("interrupted", pa.int64(), "errors that an older version kept as answers: the server broke them off"),
+        _column("replaced", pa.int64(), "answers with U+FFFD, which stands for bytes that are not UTF-8"),
         _column("prompt_tokens", pa.int64(), "tokens read for the answers"),
         _column("completion_tokens", pa.int64(), "tokens written"),
         _column("unmetered", pa.int64(), "answers whose tokens the server did not tell"),
@@ -57,6 +60,12 @@ SUMMARY: Final = pa.schema(
     ]
 )
 """What ``Ledger.summary`` returns, a row for each stage and model."""
+
+REPLACED: Final = "\ufffd"
+"""What stands in an answer for each byte that is not UTF-8; it is the answer's mark that something was replaced."""
+
+_OVER: Final = "too long"
+"""The stage of the marks that an answer is longer than a limit."""
 
 _MILLION: Final = 1_000_000
 _RECENT: Final = 1 << 15
@@ -78,7 +87,7 @@ class Ledger:
         """
         outcome = self.kept(outcome)
         if isinstance(outcome, RequestError) and outcome.args[0].startswith(TOO_LONG):
-            mark = {"key": self._mark(request.key), "stage": "probe", "model": request.model, "text": ""}
+            mark = {"key": self._mark(request.key), "stage": _OVER, "model": request.model, "text": ""}
             self._journal.append({**mark, "answered": datetime.now(UTC).isoformat(timespec="milliseconds")})
         told = _told(outcome) | {"seconds": outcome.seconds if seconds is None else seconds}
         told |= {"stage": request.stage, "model": request.model}
@@ -89,10 +98,32 @@ class Ledger:
     def missing(self, requests: Iterable[Request]) -> Iterator[Request]:
         """Yield the requests that have no answer yet, each key once, drawing them one by one.
 
-        An error is no answer: what failed before is yielded again. 16 bytes are kept for each key.
+        An error is no answer: what failed before is yielded again, and so is what a server broke off with an error. 16
+        bytes are kept for each key.
         """
-        known = _Keys(self._journal.keys())
+        broken = pa.array(self.interrupted(), pa.string())
+        keys = self._journal.keys()
+        known = _Keys(chunk.filter(pc.invert(pc.is_in(chunk, broken))) for chunk in keys)
         return (request for request in requests if not known.holds(self._mark(request.key)) and known.add(request.key))
+
+    def interrupted(self, model: str | None = None) -> list[str]:
+        """Return the keys of what version 0.1 kept as answers of ``model`` (of all without) though they broke off."""
+
+        def chosen(part: pa.Table) -> pa.ChunkedArray:
+            broken = _interrupted(part)
+            return broken if model is None else pc.and_kleene(broken, pc.equal(part["model"], model))
+
+        return [key for keys in self._journal.keys_where(_BROKEN, chosen) for key in keys.to_pylist()]
+
+    def outcomes(self, requests: Iterable[Request]) -> dict[str, Answer | RequestError]:
+        """Return what the ledger holds of ``requests``, by key; answers come with their text alone."""
+        wanted = pa.array(sorted({request.key for request in requests}), pa.string())
+        known: dict[str, Answer | RequestError] = {}
+        for part in self.records():
+            found = part.filter(pc.is_in(part["key"], wanted)).select(["key", "text", "error", "status"])
+            for key, text, error, status in zip(*(column.to_pylist() for column in found.columns), strict=True):
+                known[key] = RequestError(error, status=status) if text is None else self.kept(Answer(text))
+        return known
 
     def kept(self, outcome: Answer | RequestError) -> Answer | RequestError:
         """Return ``outcome``, or the error of an answer of more than ``max_answer`` bytes, which states its size."""
@@ -116,7 +147,7 @@ class Ledger:
         """
         with suppress(StorageError):
             self._journal.compact()
-        return self._journal.parts()
+        return map(_without_interrupted, self._journal.parts())
 
     def digest(self) -> str:
         """Return the hash of the records: the same for the same ones, compacted or not."""
@@ -131,8 +162,7 @@ class Ledger:
 
         The prices are those of a million tokens read and written, in any currency.
         """
-        columns = ["stage", "model", "text", "prompt_tokens", "completion_tokens", "seconds", "answered", "error"]
-        counted = [_counted(part.select(columns)) for part in self._journal.parts()]
+        counted = [_counted(part) for part in self._journal.parts()]
         if not counted:
             return SUMMARY.empty_table()
         sums = pa.concat_tables(counted).group_by(["stage", "model"]).aggregate([*_SUMS])
@@ -176,9 +206,33 @@ def _told(outcome: Answer | RequestError) -> dict[str, object]:
     }
 
 
+_BROKEN: Final = ("model", "text", "finish_reason")
+
+
+def _interrupted(part: pa.Table) -> pa.ChunkedArray:
+    """Return which records are answers that the server broke off: their text is not all that the model would say."""
+    reasons = pa.array(sorted(INTERRUPTED), pa.string())
+    return pc.and_(pc.is_valid(part["text"]), pc.is_in(pc.utf8_lower(part["finish_reason"]), reasons))
+
+
+def _without_interrupted(part: pa.Table) -> pa.Table:
+    """Return records with an error, which another try may not meet, in place of each answer that was broken off."""
+    broken = _interrupted(part)
+    if not pc.any(broken).as_py():
+        return part
+    reasons = pc.binary_join_element_wise(f"{STOPPED} (", part["finish_reason"], ")", "")
+    nothing = pa.scalar(None, pa.string())
+    for name, value in (("text", nothing), ("first", nothing), ("error", reasons)):
+        column = pc.if_else(broken, value, part[name])
+        part = part.set_column(part.schema.get_field_index(name), part.schema.field(name), column)
+    return part
+
+
 _SUMS: Final = (
     ("answers", "sum"),
     ("errors", "sum"),
+    ("interrupted", "sum"),
+    ("replaced", "sum"),
     ("prompt_tokens", "sum"),
     ("completion_tokens", "sum"),
     ("unmetered", "sum"),
@@ -190,7 +244,9 @@ _SUMS: Final = (
 
 def _counted(part: pa.Table) -> pa.Table:
     """Return the sums of one part of the records, by stage and model."""
-    failed = pc.is_valid(part["error"])
+    broken = _interrupted(part)
+    failed = pc.or_(pc.is_valid(part["error"]), broken)
+    replaced = pc.fill_null(pc.match_substring(part["text"], REPLACED), False)
     unmetered = pc.and_(pc.invert(failed), pc.is_null(part["completion_tokens"]))
     rows = pa.table(
         {
@@ -198,6 +254,8 @@ def _counted(part: pa.Table) -> pa.Table:
             "model": part["model"],
             "answers": pc.invert(failed).cast(pa.int64()),
             "errors": failed.cast(pa.int64()),
+            "interrupted": broken.cast(pa.int64()),
+            "replaced": pc.and_not(replaced, failed).cast(pa.int64()),
             "prompt_tokens": pc.fill_null(part["prompt_tokens"], 0),
             "completion_tokens": pc.fill_null(part["completion_tokens"], 0),
             "unmetered": unmetered.cast(pa.int64()),

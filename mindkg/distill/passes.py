@@ -38,10 +38,12 @@ class Distilled:
     staging folder. ``counts`` tells for each pass ``planned`` = ``answered`` + ``failed`` + ``missing`` requests, and
     ``unasked`` products, pairs or generations for which something lacks, ``waiting`` ones among them: pairs with a
     product whose features failed for a reason that may pass. Rejects are ``failed`` + ``unasked``.
+    ``replaced`` answers of a pass hold U+FFFD in place of bytes that are not UTF-8.
     """
 
     tables: Mapping[str, daft.DataFrame]
     counts: Mapping[str, Mapping[str, int]]
+    replaced: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def run_passes(
         if stop_at_missing and one.counts.missing:
             break
         given = with_rows(given, one)
-    return Distilled(_tables(settings, done), {one.run.stage: asdict(one.counts) for one in done})
+    counts: dict[str, dict[str, int]] = {one.run.stage: asdict(one.counts) for one in done}
+    return Distilled(_tables(settings, done), counts, {one.run.stage: one.settled.replaced for one in done})
 
 
 def run_pass(

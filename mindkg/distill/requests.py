@@ -16,6 +16,18 @@ KEY_DIGITS: Final = 32
 MAX_ANSWER: Final = 200_000
 """Bytes of UTF-8 that an answer may have unless the user sets another limit: about 50,000 tokens."""
 
+_OVERHEAD: Final = 8
+_LEAST_BODY: Final = 1 << 20
+
+
+def most_bytes(max_answer: int) -> int:
+    """Return how many bytes are read of what holds an answer: escapes, thoughts and log-probabilities stand beside it.
+
+    >>> most_bytes(200_000)
+    1600000
+    """
+    return max(_LEAST_BODY, _OVERHEAD * max_answer)
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:

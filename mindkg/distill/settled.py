@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mindkg.distill.answered import JOINED, STAGE, TABLE, TOLD, answer_rows, passing, reject_rows
-from mindkg.distill.ledger import Ledger
+from mindkg.distill.ledger import REPLACED, Ledger
 from mindkg.distill.planned import SCHEMA, Planned
 from mindkg.distill.runs import Run
 from mindkg.distill.settings import Pass, Settings
@@ -46,13 +46,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class Settled:
-    """The Parquet files that a pass wrote, when its first and last answer came, and its counts."""
+    """The Parquet files that a pass wrote, when its first and last answer came, and its counts.
+
+    ``replaced`` answers hold U+FFFD in place of bytes that are not UTF-8.
+    """
 
     rows: Path
     rejects: Path
     waiting: Path
     times: tuple[str | None, str | None]
     counts: Counts
+    replaced: int
 
 
 def settle(run: Run, settings: Settings, planned: Planned, shelf: Shelf, ledger: Ledger, folder: Path) -> Settled:
@@ -61,7 +65,7 @@ def settle(run: Run, settings: Settings, planned: Planned, shelf: Shelf, ledger:
     Raises ConservationError where requests are lost.
     """
     rows, rejects, later = (folder / f"{run.stage}.{what}.parquet" for what in ("rows", "rejects", "waiting"))
-    answered = failed = 0
+    answered = failed = replaced = 0
     times: set[str] = set()
     with (
         writer(rows, TABLES[TABLE[run.stage]]) as kept,
@@ -75,6 +79,7 @@ def settle(run: Run, settings: Settings, planned: Planned, shelf: Shelf, ledger:
             refused.write_table(reject_rows(run.stage, bad))
             waiting.write_table(bad.filter(passing(bad)).select(WAITING.names))
             answered, failed = answered + len(good), failed + len(bad)
+            replaced += pc.sum(pc.match_substring(good["text"], REPLACED)).as_py() or 0
             times |= {time for time in pc.min_max(part["answered"]).as_py().values() if time}
             times = {min(times), max(times)} if times else times
         unasked = waits = 0
@@ -83,7 +88,7 @@ def settle(run: Run, settings: Settings, planned: Planned, shelf: Shelf, ledger:
             unasked, waits = unasked + len(part), waits + number
     counts = Counts(planned.rows, answered, failed, shelf.missing(), unasked, waits)
     _check(run.stage, counts)
-    return Settled(rows, rejects, later, (min(times, default=None), max(times, default=None)), counts)
+    return Settled(rows, rejects, later, (min(times, default=None), max(times, default=None)), counts, replaced)
 
 
 def _check(stage: Pass, counts: Counts) -> None:

@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -115,6 +115,15 @@ class Journal:
                 return
             winners = self._winners(files)
         yield from winners.filter(pc.invert(winners["failed"]))["key"].chunks
+
+    def keys_where(self, columns: Sequence[str], chosen: Callable[[pa.Table], pa.ChunkedArray]) -> Iterator[pa.Array]:
+        """Yield the keys of the records that ``chosen`` is true of, which sees the key and ``columns`` of each."""
+        wanted = pa.schema([self.schema.field(name) for name in (self.key, *columns)])
+        with opened(self.folder, "rb") as files:
+            one = self._one_table(files)
+            parts = (rows for rows, _, _ in table_rows(one, wanted)) if one else self._read(self._winners(files), files)
+            for part in parts:
+                yield from part.filter(chosen(part))[self.key].chunks
 
     def digest(self) -> str:
         """Return the hash of what ``scan`` gives; it is only looked up where all is compacted."""

@@ -20,7 +20,7 @@ import pyarrow as pa
 from mindkg.errors import QueryError, StoreError
 from mindkg.graph.neo4j_import import definitions
 from mindkg.graph.property_graph import graph_key
-from mindkg.http_limits import masked
+from mindkg.key_mask import masked
 from mindkg.resources import data_folder
 from mindkg.stores.base import SERVERS, Dialect, Progress, changed_meanwhile, one_line, partial_graph
 

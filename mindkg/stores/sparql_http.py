@@ -13,7 +13,14 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from mindkg.errors import MindKGError, StoreError
-from mindkg.http_limits import LimitError, masked, read_body
+from mindkg.http_body import (
+    BodyEncodingError,
+    BodyTimeoutError,
+    BodyTooLargeError,
+    read_beginning_within,
+    read_body_within,
+)
+from mindkg.key_mask import masked
 
 QUERIES: Final = ("/query", "", "/sparql")
 UPDATES: Final = ("/update", "", "/statements")
@@ -159,15 +166,20 @@ class Endpoint:
         timeout = httpx.Timeout(10.0, read=seconds, write=600.0)
         try:
             with self._client.stream(method, address, timeout=timeout, **options) as answer:
-                largest = _ANSWER if answer.is_success else _ERROR
-                body = read_body(answer, largest, seconds, cut=not answer.is_success)
+                if answer.is_success:
+                    body = read_body_within(answer, _ANSWER, seconds)
+                else:
+                    body = read_beginning_within(answer, _ERROR, seconds)
                 kept = [(k, v) for k, v in answer.headers.items() if k.lower() not in _OF_BODY]
                 return httpx.Response(answer.status_code, headers=kept, content=body, request=answer.request)
-        except LimitError as error:
+        except BodyEncodingError as error:
+            if error.broken:
+                raise StoreError("The endpoint's answer does not unpack", record=self.address) from error
+            raise StoreError(f"The endpoint's answer is {error}", record=self.address) from error
+        except (BodyTooLargeError, BodyTimeoutError) as error:
             hint = "Is this the SPARQL endpoint? A LIMIT in the query makes its answer smaller"
-            raise StoreError(f"The endpoint is not read on: {error}", record=self.address, hint=hint) from error
-        except httpx.DecodingError as error:
-            raise StoreError("The endpoint's answer does not unpack", record=self.address) from error
+            why = f"more than {_ANSWER:,} bytes" if isinstance(error, BodyTooLargeError) else str(error)
+            raise StoreError(f"The endpoint's answer is not read on: {why}", record=self.address, hint=hint) from error
         except httpx.TimeoutException as error:
             raise TransientError("The endpoint does not answer in time", record=self.address) from error
         except httpx.TransportError as error:

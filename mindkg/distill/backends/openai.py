@@ -65,8 +65,8 @@ class OpenAIBackend:
     ``model`` is the only one that the server has unless given. At most ``concurrency`` requests are between being sent
     and being taken by the caller; one attempt takes at most ``timeout`` seconds, and ``retries`` follow where another
     may succeed, the first after at most ``backoff`` seconds. A body of over 8 times ``max_answer`` bytes is not read to
-    its end. ``extra`` are further parameters of each request, as ``probe`` finds them to be needed. The key is in
-    OPENAI_API_KEY; MINDKG_API_KEY goes before it.
+    its end. ``extra`` are further parameters of each request, as ``probe`` finds them to be needed, and ``parameters``
+    are what the server is known to refuse. The key is in OPENAI_API_KEY; MINDKG_API_KEY goes before it.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class OpenAIBackend:
         timeout: float = 300.0,
         retries: int = 6,
         extra: Mapping[str, Any] | None = None,
+        parameters: Parameters | None = None,
         backoff: float = 0.5,
         max_answer: int = MAX_ANSWER,
     ) -> None:
@@ -93,7 +94,7 @@ class OpenAIBackend:
         self._thread.start()
         self._encoders = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "pictures")
         self._urls: OrderedDict[tuple[Picture, ...], bytes] = OrderedDict()
-        self._parameters = self._reported = Parameters()
+        self.parameters = self._reported = parameters or Parameters()
         self.extra = dict(extra or {})
         self._news: list[str] = []
         self._probed: dict[Sampling, Probed] = {}
@@ -112,7 +113,7 @@ class OpenAIBackend:
         if sampling not in self._probed:
             self._probed[sampling] = self._run(self._found_out(sampling))
         found = self._probed[sampling]
-        known, notes = self._parameters, tuple(self.notes())
+        known, notes = self.parameters, tuple(self.notes())
         return replace(
             found, omitted=tuple(sorted(known.omitted)), lowered=tuple(sorted(known.lowered.items())), notes=notes
         )
@@ -123,8 +124,8 @@ class OpenAIBackend:
 
     def notes(self) -> list[str]:
         """Return what has been found out of the server since this was asked before, a line each."""
-        news = [*self._parameters.news(self._reported), *self._news]
-        self._reported, self._news = self._parameters, []
+        news = [*self.parameters.news(self._reported), *self._news]
+        self._reported, self._news = self.parameters, []
         return news
 
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
@@ -192,7 +193,7 @@ class OpenAIBackend:
 
     async def _chat(self, request: Request) -> Answer:
         """Return the answer to ``request``; what the server refuses of its parameters is left out, now and later."""
-        parameters = self._parameters
+        parameters = self.parameters
         while True:
             body = parameters.applied(chat_body(request, _PLACE) | self.extra)
             try:
@@ -202,7 +203,7 @@ class OpenAIBackend:
                     raise
                 parameters = without
             else:
-                self._parameters |= parameters
+                self.parameters |= parameters
                 return answer
 
     async def _found_out(self, sampling: Sampling) -> Probed:
@@ -233,7 +234,7 @@ class OpenAIBackend:
             asked = Sampling(temperature=0.0, max_tokens=1, logprobs=20, token_ids=ids)
             answer, _ = await self._tried(replace(_PROBE, sampling=asked, model=self.model))
             others = [token for token, _ in (answer.first if answer and answer.first else ()) if not answer_word(token)]
-            if answer and answer.first and len(others) <= 1 and "logprob_token_ids" not in self._parameters.omitted:
+            if answer and answer.first and len(others) <= 1 and "logprob_token_ids" not in self.parameters.omitted:
                 return ids
         self._news.append("the server knows no logprob_token_ids (vLLM does): the likeliest tokens are asked for")
         return ()

@@ -16,24 +16,23 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from mindkg.distill.backends.event_stream import assembled, is_stream
+from mindkg.distill.backends.event_stream import STREAM, EventStream, assembled, is_stream
 from mindkg.distill.backends.failures import KEY, KEYS, connection_failure, first_failure_hint, status_hint
 from mindkg.distill.backends.json_text import read_json
-from mindkg.distill.backends.key_mask import KeyMask
 from mindkg.distill.backends.limiter import Limiter
 from mindkg.distill.backends.openai_chat import chat_answer, server_words
 from mindkg.distill.backends.server_errors import QUOTA, one_line
-from mindkg.distill.requests import PASSING, TOO_LONG, TOO_LONG_HINT, Answer, RequestError
+from mindkg.distill.requests import PASSING, TOO_LONG, TOO_LONG_HINT, Answer, RequestError, most_bytes
 from mindkg.errors import InputError, MindKGError
-from mindkg.http_body import BodyEncodingError, BodyTooLargeError, read_beginning, read_body
+from mindkg.http_body import BodyEncodingError, BodyTooLargeError, pieces, read_beginning, read_body
+from mindkg.key_mask import KeyMask
 from mindkg.retry_after import retry_after
 
-_OVERHEAD: Final = 8
-"""How many times as long as the longest answer a body may be: escapes, thoughts, log-probabilities."""
-
-_LEAST_BODY: Final = 1 << 20
 _ERROR_BODY: Final = 1 << 16
-"""Bytes of a body that are read at least, and of the body of an error at most."""
+"""Bytes of the body of an error that are read at most."""
+
+_STREAM: Final = 16
+"""How many times as long as a body at once a stream may be: each token is an event of a few hundred bytes."""
 
 _LONGEST_WAIT: Final = 600.0
 _LONGEST_OUTAGE: Final = 300.0
@@ -58,7 +57,8 @@ class ChatClient:
     At most ``concurrency`` requests are at the server at once, as fast as it takes them (see ``Limiter``). An attempt
     takes at most ``timeout`` seconds from connecting to the last byte; ``retries`` follow where another may succeed,
     the first after at most ``backoff`` seconds. ``max_answer`` is the longest text expected, in bytes: a body of over
-    8 times as many (at least 1 MiB) is not read to its end.
+    8 times as many (at least 1 MiB) is not read to its end, a stream is not read on after ``max_answer`` bytes of text:
+    that bounds an answer where the server refuses ``max_tokens``.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ChatClient:
         self.address = _checked(address)
         self._url = httpx.URL(f"{self.address}/chat/completions")
         self._timeout, self._retries, self._backoff = timeout, retries, backoff
-        self._most = max(_LEAST_BODY, _OVERHEAD * max_answer)
+        self._most, self._max_answer = most_bytes(max_answer), max_answer
         self._key_name, self._key = _key()
         self._mask = KeyMask(self._key)
         self._mask.watch_logs()
@@ -146,22 +146,31 @@ class ChatClient:
                 async with asyncio.timeout(self._timeout), http.stream("POST", self._url, content=content) as response:
                     if response.status_code != 200:
                         raise _refused(response, await read_beginning(response, _ERROR_BODY))
-                    body = await read_body(response, self._most)
+                    parsed = await self._parsed(response)
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
             raise RequestError(f"no answer within {self._timeout:g} s", retryable=True) from None
         except httpx.RequestError as error:
             reason, hint = connection_failure(error, self.address)
             raise _NoConnectionError(reason, retryable=True, hint=hint, kind=type(error)) from None
         except BodyTooLargeError as error:
-            raise RequestError(self._too_large(error.size), status=200, hint=TOO_LONG_HINT) from None
+            raise RequestError(_too_large(error), status=200, hint=TOO_LONG_HINT) from None
         except BodyEncodingError as error:
             raise RequestError(f"the answer cannot be read: {error}", retryable=error.broken) from None
+        return chat_answer(parsed)
+
+    async def _parsed(self, response: httpx.Response) -> Any:
+        """Return the JSON of an answer that comes at once or as a stream."""
+        kind, body = response.headers.get("content-type", ""), b""
         try:
-            streamed = is_stream(body, response.headers.get("content-type", ""))
-            parsed = assembled(body) if streamed else read_json(body)
+            if kind.startswith(STREAM):
+                stream = EventStream(self._most, self._max_answer)
+                async for body in pieces(response, _STREAM * self._most):
+                    stream.feed(body)
+                return stream.body()
+            body = await read_body(response, self._most)
+            return assembled(body) if is_stream(body, kind) else read_json(body)
         except ValueError:
             raise RequestError(f"the answer is not JSON: {server_words(body[:_ERROR_BODY])}", status=200) from None
-        return chat_answer(parsed)
 
     async def _models(self) -> list[str]:
         try:
@@ -225,10 +234,6 @@ class ChatClient:
     def _unreachable(self, reason: str, hint: str) -> MindKGError:
         return MindKGError(f"the server does not answer: {reason}", record=self.address, hint=hint)
 
-    def _too_large(self, size: int | None) -> str:
-        told = f"{size:,} bytes" if size else f"over {self._most:,} bytes"
-        return f"{TOO_LONG}: its body has {told}, the limit is {self._most:,}"
-
     def _masked(self, error: MindKGError) -> MindKGError:
         """Return ``error`` without the key, which some servers repeat."""
         error.args = (self._mask(str(error.args[0])), *error.args[1:])
@@ -280,6 +285,11 @@ def _refused(response: httpx.Response, body: bytes) -> RequestError:
     lasting = QUOTA.encode() in body or error.wait > _LONGEST_WAIT
     error.retryable = status in PASSING and not lasting
     return error
+
+
+def _too_large(error: BodyTooLargeError) -> str:
+    told = f"{error.size:,} bytes" if error.size else f"over {error.most:,} bytes"
+    return f"{TOO_LONG}: its body has {told}, the limit is {error.most:,}"
 
 
 @cache

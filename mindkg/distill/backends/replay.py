@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from mindkg.distill.backends.base import Outcome, Probed
 from mindkg.distill.backends.json_text import read_json, well_formed
-from mindkg.distill.requests import Answer, Request, RequestError, Sampling
+from mindkg.distill.requests import (
+    MAX_ANSWER,
+    TOO_LONG,
+    TOO_LONG_HINT,
+    Answer,
+    Request,
+    RequestError,
+    Sampling,
+    most_bytes,
+)
 from mindkg.errors import InputError
 from mindkg.identity import cobuy_key
 from mindkg.vocabulary import relation_name
@@ -24,6 +35,10 @@ _HINT: Final = (
 )
 _Name = tuple[str, ...]
 
+_CUSTOM_ID: Final = re.compile(r'"custom_id"\s*:\s*"([^"\\]{1,200})"')
+_FRONT: Final = 1 << 12
+"""Characters at the beginning of a line that is too long in which its request is looked for."""
+
 
 class ReplayBackend:
     """Answers from a file of records, JSON Lines (plain or ``.gz``) or Parquet (``.parquet``).
@@ -33,16 +48,19 @@ class ReplayBackend:
     intention. The second record of one pair and relation answers its second sample. A request that no record answers
     stays unasked; of several records that answer one request the first counts, but an error is no answer. Results of a
     batch service (``custom_id``, ``response``) are records too; they answer requests to one ``model``, which must be
-    given, since services call it by other names.
+    given, since services call it by other names. A line of over 8 times ``max_answer`` bytes (at least 1 MiB) is not
+    read: it is an error of the request that it names.
     """
 
-    def __init__(self, file: str | Path, model: str | None = None, revision: str = "") -> None:
+    def __init__(
+        self, file: str | Path, model: str | None = None, revision: str = "", *, max_answer: int = MAX_ANSWER
+    ) -> None:
         self.model = model or f"replay:{Path(file).name}"
         self.revision = revision
         self._answers: dict[_Name, Answer | RequestError] = {}
         self._used: set[_Name] = set()
         seen: dict[_Name, int] = defaultdict(int)
-        for number, record in _records(Path(file)):
+        for number, record in _records(Path(file), most_bytes(max_answer)):
             if model is None and "custom_id" in record:
                 raise _nameless(record, f"{file}:{number}")
             for name, outcome in _told(record, seen, f"{file}:{number}"):
@@ -154,6 +172,8 @@ def batch_outcome(record: Mapping[str, Any]) -> Answer | RequestError:
     from mindkg.distill.backends.openai import chat_answer
     from mindkg.distill.backends.server_errors import http_status, reported_error
 
+    if isinstance(error := record.get("error"), RequestError):  # the line was too long to be read
+        return error
     response = _response(record)
     body, status = response.get("body"), response.get("status_code")
     if record.get("error") or status not in (200, "200"):
@@ -170,11 +190,13 @@ def _response(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return response if isinstance(response, Mapping) else {}
 
 
-def _records(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield the records of ``file``, each with the number of its line or row."""
+def _records(file: Path, most: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the records of ``file``, each with the number of its line or row; a line has at most ``most``
+    characters.
+    """
     if not file.is_file():
         raise InputError("there is no file of answers", record=str(file), hint="Give replay:FILE")
-    return _parquet(file) if file.suffix == ".parquet" else _lines(file)
+    return _parquet(file) if file.suffix == ".parquet" else _lines(file, most)
 
 
 def _parquet(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -201,15 +223,32 @@ def _opened(file: Path) -> Iterator[TextIO]:
                 raise InputError("this file is cut off or damaged", record=str(file), hint="Copy it again") from error
 
 
-def _lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _lines(file: Path, most: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with _opened(file) as opened:
-        for number, line in enumerate(opened, start=1):
+        for number in count(1):
+            if not (line := opened.readline(most + 1)):
+                return
+            place = f"{file}:{number}"
+            if len(line) > most:
+                yield number, _too_long(line, most, place)
+                while line and not line.endswith("\n"):
+                    line = opened.readline(most)
+                continue
             if not line.strip():
                 continue
             try:
                 record = read_json(line)
             except ValueError as error:
-                raise InputError("a line is not JSON", record=f"{file}:{number}", hint=_HINT) from error
+                raise InputError("a line is not JSON", record=place, hint=_HINT) from error
             if not isinstance(record, dict):
-                raise InputError("a line is not a JSON object", record=f"{file}:{number}", hint=_HINT)
+                raise InputError("a line is not a JSON object", record=place, hint=_HINT)
             yield number, record
+
+
+def _too_long(line: str, most: int, place: str) -> Mapping[str, Any]:
+    """Return the record of a line that is too long to be read; raises InputError where it names no request."""
+    name = _CUSTOM_ID.search(line, 0, _FRONT)
+    message = f"its line has over {most:,} characters"
+    if not name:
+        raise InputError(f"a line is too long: {message}", record=place, hint=TOO_LONG_HINT)
+    return {"custom_id": name[1], "error": RequestError(f"{TOO_LONG}: {message}", status=200, hint=TOO_LONG_HINT)}

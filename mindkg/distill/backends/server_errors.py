@@ -19,6 +19,9 @@ INTERRUPTED: Final = frozenset(
 )
 """Finish reasons of an answer that the server did not complete (OpenRouter, vLLM, SGLang, DeepSeek, Kimi)."""
 
+STOPPED: Final = "the server stopped before the end of the answer"
+"""How the message of an answer begins that the server did not complete."""
+
 _PERMANENT: Final = (
     "invalid_request",
     "invalid_value",
@@ -56,7 +59,7 @@ def interrupted(body: Mapping[str, Any], choice: Mapping[str, Any]) -> RequestEr
             return reported_error(place)
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and reason.lower() in INTERRUPTED:
-        return RequestError(f"the server stopped before the end of the answer ({one_line(reason)})", retryable=True)
+        return RequestError(f"{STOPPED} ({one_line(reason)})", retryable=True)
     return None
 
 

@@ -46,8 +46,10 @@ class SpreadBackend:
         self._folder = folder
         self._number, self._gpus = _hands(workers, address, options)
         self._chunk = concurrency * _CHUNK
-        extra = getattr(first, "extra", None)  # what a server was found to need, so that each worker need not find out
-        options = {**options, "extra": extra} if extra else dict(options)
+        self._max_answer = max_answer
+        # what a server was found to need and to refuse, so that each worker need not find out
+        found = {name: getattr(first, name, None) for name in ("extra", "parameters")}
+        options = {**options, **{name: value for name, value in found.items() if value}}
         self._opens = (address, self.model, self.revision, options, folder, max_answer)
         self._workers: list[Any] = []
 
@@ -58,7 +60,7 @@ class SpreadBackend:
     def answers(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Outcome]]:
         """Yield the requests chunk by chunk, as the workers have answered them; those of one group stay together.
 
-        When a worker dies, another one asks what the ledger lacks of its chunks; what it holds comes without its words.
+        When a worker dies, another one asks what the ledger is missing of its chunks; what it holds comes from there.
         Raises MindKGError when too many die.
         """
         chunks, again, deaths = _chunks(requests, self._chunk), deque[list[Request]](), 0
@@ -101,9 +103,9 @@ class SpreadBackend:
             raise MindKGError(f"workers of the cluster died {deaths} times", hint=hint)
         if worker in self._workers:
             self._workers.remove(worker)
-        with Ledger(self._folder) as ledger:
+        with Ledger(self._folder, self._max_answer) as ledger:
             missing = {request.key for request in ledger.missing(chunk)}
-        return {request.key: Answer("") for request in chunk if request.key not in missing}
+            return {**ledger.outcomes(request for request in chunk if request.key not in missing)}
 
     def _stop(self) -> None:
         import ray
