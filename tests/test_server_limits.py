@@ -438,7 +438,7 @@ def test_a_token_bucket_is_found_with_few_refusals() -> None:
 def test_requests_survive_a_server_that_fails_at_random_and_one_that_is_down() -> None:
     for options in ({"flaky": 0.6}, {"outage": (0.05, 0.6)}):
         with running(delay=0.005, **options) as server:
-            backend = OpenAIBackend(server.address, "stub", backoff=0.05)
+            backend = OpenAIBackend(server.address, "stub", backoff=0.02)
             found = [outcome for _, outcome in backend.answers(request(f"question {n}") for n in range(100))]
             backend.close()
             assert all(isinstance(outcome, Answer) for outcome in found)
