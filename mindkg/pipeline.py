@@ -26,6 +26,7 @@ _CHECKED: Final = ("sources", "parse")
 _OPTIONS: Final[dict[str, Any]] = {
     "format": None,
     "field": None,
+    "encoding": None,
     "ingest": None,
     "distill": [],
     "relations": "stated",
@@ -64,6 +65,7 @@ def build(
     *,
     format: str | None = None,
     field: str | None = None,
+    encoding: str | None = None,
     relations: str | None = None,
     isa: str | Path | None = None,
     isa_order: str | None = None,
@@ -81,7 +83,8 @@ def build(
 
     Without sources it goes on from what the KB holds, with the options it was built with where none is given.
     ``format`` is one of ``mindkg.sources.FORMATS`` (found from content by default); ``field`` the column that holds
-    the raw text; ``relations`` is ``stated`` or ``asked``; ``isa`` an isA table (the WordNet table by default) whose
+    the raw text; ``encoding`` that of the files (found from content by default); ``relations`` is ``stated`` or
+    ``asked``; ``isa`` an isA table (the WordNet table by default) whose
     columns stand in ``isa_order`` (``concept-first`` or ``instance-first``); ``top_k`` the concepts kept for an
     intention; ``vague`` a file of concepts that say nothing, one a line, in place of the project's list; a concept gets
     its ``parents`` likeliest hypernyms, ``levels`` steps up. ``embed`` names a model of sentence embeddings that helps
@@ -91,6 +94,7 @@ def build(
     that is new is published all the same, so that its rejects can be read, any other one stays as it was.
     """
     from mindkg.sources import read
+    from mindkg.sources.encodings import check_encoding
 
     given: dict[str, Any] = {
         "relations": relations,
@@ -106,14 +110,18 @@ def build(
     files = _expanded(sources)
     if not files:
         KBDirectory(output).published_manifest()
-        if format or field:
-            hint = "Give the source files too: format and field say how they are read"
+        if format or field or encoding:
+            hint = "Give the source files too: format, field and encoding say how they are read"
             raise UsageError("without sources there is nothing to read", hint=hint)
         return run(output, given, progress=progress)
-    given |= {"format": format, "field": field}
-    source = Source({"source": files}, [format, field], lambda here, staging, report: read(
-        here["source"], staging=staging, format=format, field=field, progress=report
-    ))  # fmt: skip
+    given |= {"format": format, "field": field, "encoding": check_encoding(encoding)}
+    source = Source(
+        {"source": files},
+        [format, field, given["encoding"]],
+        lambda here, staging, report: read(
+            here["source"], staging=staging, format=format, field=field, encoding=encoding, progress=report
+        ),
+    )
     return run(output, given, source=source, replace=replace, allow_rejects=allow_rejects, progress=progress)
 
 
@@ -131,6 +139,7 @@ def ingest(
     per_category: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    encoding: str | None = None,
     replace: bool = False,
     allow_rejects: bool = False,
     progress: Progress | None = None,
@@ -154,6 +163,7 @@ def ingest(
         "per_category": per_category,
         "limit": limit,
         "seed": seed,
+        "encoding": encoding,
     }
     Settings(**{**options, "lists": tuple(options["lists"])})  # a mistake shows before anything is read
     files = {"metadata": _expanded(metadata), "reviews": _expanded(reviews)}

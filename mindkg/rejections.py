@@ -15,11 +15,13 @@ DUPLICATE: Final = "duplicate"
 """Rows for this reason were read before: they say nothing against the file."""
 
 _ADVICE: Final = {
-    "bad_encoding": "convert it to UTF-8, for example with iconv -f WINDOWS-1252 -t UTF-8",
+    "bad_encoding": "name the encoding of the file, as in --encoding windows-1252",
     "unknown_product": "give the file that names the products too",
     "unknown_relation": "use the relations of ontology/relations.ttl",
 }
 _DETAIL: Final = 160
+_DISTINCT: Final = 10_000
+"""Reasons with their details that are counted at once: of more, which only rare ones are, half is given up."""
 
 
 def mostly_rejected(kb: KBDirectory, record: StageRecord) -> RejectedError | None:
@@ -42,11 +44,21 @@ def mostly_rejected(kb: KBDirectory, record: StageRecord) -> RejectedError | Non
 
 def _commonest(kb: KBDirectory, record: StageRecord, name: str) -> tuple[str, str]:
     """Return the most frequent reason of the rejects of a file, and the most frequent detail of it."""
-    import pyarrow.parquet as pq
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
 
-    rows = pq.read_table(kb.table_folder(record.tables["rejects"]), columns=["record", "reason", "detail"]).to_pylist()
-    of_file = [row for row in rows if row["record"].startswith(f"{name}:") or not name]
-    counted = Counter((row["reason"], row["detail"] or "") for row in of_file if row["reason"] != DUPLICATE)
+    wanted = pc.field("reason") != DUPLICATE
+    if name:
+        wanted &= pc.starts_with(pc.field("record"), f"{name}:")
+    counted: Counter[tuple[str, str]] = Counter()
+    rows = ds.dataset(kb.table_folder(record.tables["rejects"]), format="parquet")
+    for batch in rows.to_batches(columns=["reason", "detail"], filter=wanted, batch_readahead=1):
+        groups = pa.Table.from_batches([batch]).group_by(["reason", "detail"]).aggregate([([], "count_all")])
+        for group in groups.to_pylist():
+            counted[group["reason"], group["detail"] or ""] += group["count_all"]
+        if len(counted) > _DISTINCT:
+            counted = Counter(dict(counted.most_common(_DISTINCT // 2)))
     if not counted:
         return "", ""
     [((reason, detail), _)] = counted.most_common(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from ingest_case import ingest, support
 from sources_case import MIND, mind_csv, mind_row, read_all
 
+from mindkg.errors import InputError, UsageError
 from mindkg.sources.dialects import Dialect, detect
 from mindkg.sources.encodings import judge
 
@@ -208,3 +210,35 @@ def test_a_long_file_is_read_in_pieces(tmp_path: Path) -> None:
     sourced, found = read_all(tmp_path / "a.csv", staging=tmp_path / "s")
     assert sourced.rows_rejected == 0 and texts(found) == sorted(row["Intention"] for row in rows)
     assert detect(b"a,b\n") == Dialect()
+
+
+def test_the_encoding_that_a_user_names(tmp_path: Path) -> None:
+    """A file with too few accents to be recognized is rejected in part; the option reads all of it."""
+    rows = [mind_row(n, Product_a="Café au lait" if n == 3 else f"Mug {n}") for n in range(60)]
+    (tmp_path / "a.csv").write_bytes(mind_csv(rows).decode().encode("cp1252"))
+    sourced, found = read_all(tmp_path / "a.csv", staging=tmp_path / "s1")
+    assert found["rejects"]["reason"].to_pylist() == ["bad_encoding"]
+    for number, name in enumerate(("windows-1252", "latin1", "CP1252")):
+        sourced, found = read_all(tmp_path / "a.csv", staging=tmp_path / f"e{number}", encoding=name)
+        assert sourced.rows_rejected == 0 and "Café au lait" in found["products"]["title"].to_pylist()
+    for number, name in enumerate(("utf-16", "utf-32", "utf-8", "gb18030", "utf-7")):  # others lose no row silently
+        with contextlib.suppress(InputError):
+            sourced, _ = read_all(tmp_path / "a.csv", staging=tmp_path / f"w{number}", encoding=name)
+            assert sourced.rows_read == sourced.rows_kept + sourced.rows_rejected
+    metadata = [{"asin": f"B00000000{n}", "title": "Café" if n == 3 else "Mug", "also_buy": []} for n in range(9)]
+    for name, text in {
+        "m.jsonl": "\n".join(json.dumps(row, ensure_ascii=False) for row in metadata),
+        "m.csv": table(metadata).decode(),
+    }.items():
+        (tmp_path / name).write_bytes(text.encode("cp1252"))
+        sourced, found = ingest([tmp_path / name], staging=tmp_path / f"i{name}", encoding="cp1252")
+        assert sourced.rows_rejected == 0 and "Café" in found["products"]["title"].to_pylist()
+
+
+@pytest.mark.parametrize("name", ["windows1253x", "base64", "idna", "", "no\nsuch"])
+def test_no_such_encoding_is_incorrect_usage(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(mind_csv(ROWS))
+    with pytest.raises(UsageError, match="there is no encoding"):
+        read_all(tmp_path / "a.csv", staging=tmp_path / "s", encoding=name)
+    with pytest.raises(UsageError, match="there is no encoding"):
+        ingest([tmp_path / "a.csv"], staging=tmp_path / "t", encoding=name)

@@ -36,6 +36,14 @@ RayAddress = Annotated[
     str | None,
     typer.Option(help="Address of the Ray cluster; without it Ray starts on this machine.", show_default=False),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        help="Encoding of the files, such as windows-1252 (default: found from content).",
+        autocompletion=completion.words("utf-8", "utf-16", "windows-1252", "gb18030", "shift_jis"),
+        show_default=False,
+    ),
+]
 Embed = Annotated[
     str | None,
     typer.Option(

@@ -13,6 +13,7 @@ from mindkg.cli.arguments import (
     KB,
     AllowRejects,
     Embed,
+    Encoding,
     Output,
     RayAddress,
     Replace,
@@ -79,6 +80,7 @@ def build(
     field: Annotated[
         str | None, typer.Option(help="Column with the raw text, such as tail.", show_default=False)
     ] = None,
+    encoding: Encoding = None,
     relations: Annotated[
         str | None,
         typer.Option(
@@ -134,6 +136,7 @@ def build(
             output,
             format=format,
             field=field,
+            encoding=encoding,
             relations=relations,
             isa=isa,
             isa_order=isa_order,
@@ -165,6 +168,8 @@ def report_build(built: Built) -> None:
         say(f"no longer part of the KB: {', '.join(built.replaced)}")
     for file, words in facts["stages"]["sources"].get("read_as", {}).items():
         say(f"{file}: read as {words}")
+    if facts["rejects"].get("sources", {}).get("bad_encoding") and not built.manifest.options.get("encoding"):
+        say("rows that are not UTF-8 were rejected: name the encoding of the files, as in --encoding windows-1252")
     conflicts = facts["stages"]["sources"].get("title_conflicts")
     if conflicts:
         say(f"sources: {counted(conflicts, 'product')} with several titles; the most frequent one stands")

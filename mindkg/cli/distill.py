@@ -13,6 +13,7 @@ from mindkg.cli import completion
 from mindkg.cli.arguments import (
     KB,
     AllowRejects,
+    Encoding,
     Output,
     Overwrite,
     RayAddress,
@@ -74,6 +75,7 @@ def ingest(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="So many products in all.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Which products are drawn.")] = 0,
+    encoding: Encoding = None,
     replace: Replace = False,
     allow_rejects: AllowRejects = False,
     runner: Runner = "native",
@@ -103,6 +105,7 @@ def ingest(
             per_category=per_category,
             limit=limit,
             seed=seed,
+            encoding=encoding,
             replace=replace,
             allow_rejects=allow_rejects,
             progress=progress,

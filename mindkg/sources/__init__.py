@@ -50,15 +50,18 @@ def read(
     staging: Path,
     format: str | None = None,
     field: str | None = None,
+    encoding: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sourced:
     """Read ``files`` (paths or globs, of one or several formats) into tables.
 
     ``staging`` is an empty folder for temporary Parquet, which the tables are read from: delete it after them.
     ``format`` is a name of :data:`FORMATS`, found from the columns where None; ``field`` another column for the raw
-    text. ``progress`` is called with the number of records read since the last call. Raises InputError for a file
-    that is missing, unreadable or of no known format; what is wrong inside a file becomes a reject.
+    text; ``encoding`` that of all files that are text, found from their content where None. ``progress`` is called
+    with the number of records read since the last call. Raises InputError for a file that is missing, unreadable or of
+    no known format; what is wrong inside a file becomes a reject.
     """
+    from mindkg.sources.encodings import check_encoding
     from mindkg.sources.reader import read_files
 
-    return read_files(expand(files), Path(staging), format, field, progress)
+    return read_files(expand(files), Path(staging), format, field, check_encoding(encoding), progress)

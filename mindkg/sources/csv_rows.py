@@ -31,9 +31,12 @@ Spans = npt.NDArray[np.int64]
 _NONE: Spans = np.empty(0, np.int64)
 
 
-def open_csv(path: Path) -> Rows:
-    """Return the columns of a CSV file and its blocks; raises InputError where it has no header."""
-    text = Text(path)
+def open_csv(path: Path, encoding: str | None = None) -> Rows:
+    """Return the columns of a CSV file and its blocks; raises InputError where it has no header.
+
+    The ``encoding`` is found from the content where it is None.
+    """
+    text = Text(path, encoding)
     sample, _ = _next(text.chunks())
     dialect = detect(sample or b"")
     header, _, _, _ = _header(path, dialect.standard(text.chunks()), dialect)
@@ -59,7 +62,8 @@ def _header(path: Path, pieces: Iterator[bytes], dialect: Dialect) -> tuple[tupl
         line = buffer[:end].decode("utf-8").strip("\r\n")
         names = next(csv.reader([line], delimiter=dialect.delimiter.decode("latin-1"), strict=True), [])
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError("the header is not UTF-8 CSV", record=str(path), hint=f"Save it as UTF-8 ({error})") from error
+        hint = f"Name its encoding with --encoding ({error})"
+        raise InputError("the header is not UTF-8 CSV", record=str(path), hint=hint) from error
     return tuple(name.strip() for name in names), buffer[end:], buffer[:end].count(b"\n") + 1, cut
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import encodings.aliases
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from mindkg.errors import UsageError
 from mindkg.sources.files import CutOffError, chunks
 
 UTF_8: Final = "utf-8"
@@ -39,12 +42,38 @@ _ALONE: Final = 1.3
 _OTHER = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 
 
-class Text:
-    """The text of the file ``path``; ``encoding`` is the one found so far (UTF-8 until something else is met)."""
+def check_encoding(name: str | None) -> str | None:
+    """Return Python's name of an encoding of text, None for None; raises UsageError where there is none.
 
-    def __init__(self, path: Path) -> None:
+    >>> check_encoding("Windows-1252")
+    'cp1252'
+    """
+    if name is None:
+        return None
+    aliases = encodings.aliases.aliases
+    plain = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    try:
+        if plain in aliases or plain in aliases.values():
+            "".encode(name)  # what is no text, such as base64, fails here
+            return codecs.lookup(name).name
+    except LookupError:
+        pass
+    words = ("utf-8", "utf-16", "utf-32", "latin-1", "windows-1252", *_LEGACY)
+    nearest = get_close_matches(name.lower(), words, 1)
+    hint = f"The nearest is {nearest[0]}" if nearest else f"Some of them: {', '.join(words)}"
+    raise UsageError(f"there is no encoding {name!r}", hint=hint)
+
+
+class Text:
+    """The text of the file ``path``, in the encoding ``given`` or, where that is None, the one that its content shows.
+
+    ``encoding`` is the one found so far (UTF-8 until something else is met).
+    """
+
+    def __init__(self, path: Path, given: str | None = None) -> None:
         self.path = path
-        self.encoding = UTF_8
+        self.encoding = given or UTF_8
+        self._given = given
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the decompressed text as UTF-8, without a byte order mark, in pieces of some megabytes.
@@ -54,9 +83,11 @@ class Text:
         """
         pieces = chunks(self.path)
         first = next(pieces, b"")
-        marked = next(((mark, name) for mark, name in _MARKS if first.startswith(mark)), None)
+        marked = None if self._given else next(((mark, name) for mark, name in _MARKS if first.startswith(mark)), None)
         first = first.removeprefix(marked[0]) if marked else first
-        known = marked[1] if marked else _wide(first)
+        known = self._given or (marked[1] if marked else _wide(first))
+        if known == UTF_8:
+            first = first.removeprefix(codecs.BOM_UTF8)
         rest = chain([first] if first else [], pieces)
         if known is None:
             for piece in rest:
@@ -127,8 +158,12 @@ def _decoded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     """Yield ``pieces`` of text in ``encoding`` as UTF-8."""
     errors = "surrogatepass" if encoding.startswith("utf") else "surrogateescape"
     decoder = codecs.getincrementaldecoder(encoding)(errors)
-    for piece in pieces:
-        yield decoder.decode(piece).encode(UTF_8, errors)
+    for number, piece in enumerate(pieces):
+        try:
+            text = decoder.decode(piece)
+        except UnicodeError as error:
+            raise CutOffError(f"the text is not in {encoding}") from error
+        yield (text if number else text.removeprefix("\ufeff")).encode(UTF_8, errors)
     try:
         rest = decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:

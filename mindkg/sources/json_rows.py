@@ -23,13 +23,14 @@ _LITERAL = re.compile(rb"\s*\{\s*u?'")
 """How the metadata of 2014 begins, which is no JSON but Python."""
 
 
-def open_jsonl(path: Path) -> Rows:
+def open_jsonl(path: Path, encoding: str | None = None) -> Rows:
     """Return the keys of the first objects of a JSON Lines file, and its blocks.
 
-    Raises InputError where none of its first lines is an object.
+    The ``encoding`` is found from the content where it is None. Raises InputError where none of its first lines is an
+    object.
     """
     keys: dict[str, None] = {}
-    text = Text(path)
+    text = Text(path, encoding)
     for line in islice((line for lines, _ in _pieces(text) for line in lines), _SAMPLE):
         value = _parse(line)
         if isinstance(value, dict):

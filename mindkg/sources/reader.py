@@ -28,19 +28,19 @@ from mindkg.sources.staging import Staging
 col = daft.col
 
 
-def open_rows(path: Path) -> Rows:
-    """Open a file as Parquet, JSON Lines or CSV, by its first bytes."""
+def open_rows(path: Path, encoding: str | None = None) -> Rows:
+    """Open a file as Parquet, JSON Lines or CSV, by its first bytes; text in ``encoding``, found where it is None."""
     try:
         if next(chunks(path, 1 << 16), b"").startswith(b"PAR1"):
             return open_parquet(path)
-        head = next(Text(path).chunks(), b"")[: 1 << 16]
+        head = next(Text(path, encoding).chunks(), b"")[: 1 << 16]
     except CutOffError:
         head = b""
     refuse(head, path)
     named = {suffix.lower() for suffix in path.suffixes} & {".jsonl", ".ndjson", ".json"}
     if named or head.lstrip().startswith((b"{", b"[")):
-        return open_jsonl(path)
-    return open_csv(path)
+        return open_jsonl(path, encoding)
+    return open_csv(path, encoding)
 
 
 def refuse(head: bytes, path: Path) -> None:
@@ -70,12 +70,13 @@ def read_files(
     folder: Path,
     format: str | None,
     field: str | None,
+    encoding: str | None,
     progress: Callable[[int], None] | None,
 ) -> Sourced:
     """Read ``files`` as :func:`mindkg.sources.read` says."""
     opened = []
     for path in files:
-        rows = open_rows(path)
+        rows = open_rows(path, encoding)
         found = choose(rows.header, format, str(path))
         opened.append((_turn(plan := _layout(found, rows, field, path)), path, rows, plan))
     opened.sort(key=lambda entry: entry[:2])

@@ -29,6 +29,7 @@ def read_amazon(
     per_category: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    encoding: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sourced:
     """Read Amazon ``metadata`` and ``reviews`` (paths or globs) into the tables products and co-buys, and rejects.
@@ -39,7 +40,8 @@ def read_amazon(
     who reviewed more than ``max_basket`` products those reviewed first count. Pairs with less support than
     ``min_support`` are left out. ``keep_unknown`` makes products without a title of those that only lists or
     reviews name. ``category`` keeps the products whose path has that name, ``per_category`` so many of each broadest
-    category, ``limit`` so many in all, drawn by ``seed``. ``progress`` is called with the number of rows read since
+    category, ``limit`` so many in all, drawn by ``seed``. ``encoding`` is that of all the
+    files, found from their content where None. ``progress`` is called with the number of rows read since
     the last call. ``notes`` of the result says what became of list entries and reviews (docs/ingest.md). Raises
     InputError for a file that is missing or of another kind and for an option out of range; what is wrong inside a
     file becomes a reject.
@@ -47,6 +49,15 @@ def read_amazon(
     from mindkg.sources.amazon.reading import read_files
 
     settings = Settings(
-        tuple(dict.fromkeys(lists)), window, min_support, max_basket, keep_unknown, category, per_category, limit, seed
+        tuple(dict.fromkeys(lists)),
+        window,
+        min_support,
+        max_basket,
+        keep_unknown,
+        category,
+        per_category,
+        limit,
+        seed,
+        encoding,
     )
     return read_files(expand(metadata), expand(reviews), Path(staging), settings, progress or (lambda rows: None))

@@ -54,9 +54,9 @@ class Reviews:
     time: str
 
 
-def open_reviews(path: Path) -> Reviews | None:
+def open_reviews(path: Path, encoding: str | None = None) -> Reviews | None:
     """Return the table of reviews in ``path``, None where it is no CSV whose first line names the three columns."""
-    rows = _opened(path)
+    rows = _opened(path, encoding)
     if rows is None:
         return None
     named = {name.lower(): name for name in reversed(rows.header)}
@@ -64,9 +64,9 @@ def open_reviews(path: Path) -> Reviews | None:
     return None if None in found else Reviews(rows, *map(str, found))
 
 
-def open_metadata(path: Path) -> Rows | None:
+def open_metadata(path: Path, encoding: str | None = None) -> Rows | None:
     """Return the table of metadata in ``path``, None where it is no CSV whose first line names columns of metadata."""
-    rows = _opened(path)
+    rows = _opened(path, encoding)
     if rows is None or not is_metadata(rows.header):
         return None
     return rows
@@ -83,18 +83,18 @@ def is_metadata(header: Sequence[str]) -> bool:
     return bool(names & set(_IDS)) and bool(names & _METADATA) and not persons
 
 
-def _opened(path: Path) -> Rows | None:
+def _opened(path: Path, encoding: str | None) -> Rows | None:
     """Return a file as CSV, None where it begins as something else."""
     try:
         if next(chunks(path, 1 << 16), b"").startswith((b"PAR1", b"PK\x03\x04")):
             return None
-        head = next(Text(path).chunks(), b"").lstrip()
+        head = next(Text(path, encoding).chunks(), b"").lstrip()
     except CutOffError:
         return None
     if not head or head.startswith((b"{", b"[")):
         return None
     try:
-        return open_csv(path)
+        return open_csv(path, encoding)
     except InputError:
         return None
 

@@ -36,7 +36,7 @@ class Piece:
     damages: list[Damage] = field(default_factory=list)
 
 
-def pieces(path: Path) -> Iterator[Piece]:
+def pieces(path: Path, encoding: str | None = None) -> Iterator[Piece]:
     """Yield the whole lines of ``path`` in pieces of some megabytes, in order.
 
     A line longer than ``LONGEST`` that does not end in its piece, and the rest of a file that is cut off, are damages.
@@ -44,7 +44,7 @@ def pieces(path: Path) -> Iterator[Piece]:
     """
     line, rest, too_long = 1, b"", b""
     try:
-        for chunk in Text(path).chunks():
+        for chunk in Text(path, encoding).chunks():
             buffer = rest + chunk
             end = buffer.find(b"\n") + 1 if too_long else 0
             if too_long and not end:
@@ -114,13 +114,15 @@ def _literal(text: str) -> dict[str, Any] | tuple[str, str]:
     return value if isinstance(value, dict) else ("bad_syntax", "not a Python dictionary")
 
 
-def check_kind(path: Path, kind: Literal["metadata", "reviews"]) -> None:
+def check_kind(path: Path, kind: Literal["metadata", "reviews"], encoding: str | None = None) -> None:
     """Raise InputError where the first lines of ``path`` are no objects, or those of the other ``kind``."""
     _refuse(path)
-    lines = (line for piece in pieces(path) for line in piece.data.split(b"\n") if line and not line.isspace())
+    lines = (
+        line for piece in pieces(path, encoding) for line in piece.data.split(b"\n") if line and not line.isspace()
+    )
     objects = [value for line in islice(lines, _SAMPLE) if isinstance(value := parse_line(line), dict)]
     if not objects:
-        if any(piece.damages for piece in islice(pieces(path), 1)):
+        if any(piece.damages for piece in islice(pieces(path, encoding), 1)):
             return
         hint = "Amazon's files have one object on each line, as JSON or as a Python literal; ratings alone have commas"
         raise InputError("none of the first lines is an object", record=str(path), hint=hint)

@@ -78,7 +78,7 @@ def _slabs(reading: Reading, files: Mapping[Path, Rows | None]) -> Iterator[pa.T
     """Yield the lines of ``files`` that are not blank with their places, in tables of about ``SLAB`` bytes."""
     waiting: list[pa.Table] = []
     for number, (path, table) in enumerate(files.items()):
-        for lines, damages in _placed(path, table, number):
+        for lines, damages in _placed(path, table, number, reading.encoding):
             reading.reject(path, damages)
             reading.count(path, len(damages) + len(lines))
             if lines:
@@ -91,14 +91,16 @@ def _slabs(reading: Reading, files: Mapping[Path, Rows | None]) -> Iterator[pa.T
         yield pa.concat_tables(waiting)
 
 
-def _placed(path: Path, table: Rows | None, number: int) -> Iterator[tuple[list[tuple[int, bytes]], list[Damage]]]:
+def _placed(
+    path: Path, table: Rows | None, number: int, encoding: str | None
+) -> Iterator[tuple[list[tuple[int, bytes]], list[Damage]]]:
     """Yield the lines of the file ``number`` that are not blank, each with its place, and the damages among them."""
     first = number << LINE_BITS
     if table is not None:
         for lines, damages in metadata_lines(table):
             yield [(first + line, row) for line, row in lines], damages
         return
-    for piece in pieces(path):
+    for piece in pieces(path, encoding):
         placed = zip(count(first + piece.first), piece.data.split(b"\n"))
         yield [(place, line) for place, line in placed if line and not line.isspace()], piece.damages
 
@@ -232,7 +234,7 @@ def _reject_doubles(
     for number in np.unique(doubles >> LINE_BITS).tolist():
         path, table = list(files.items())[number]
         why = ("duplicate", "an earlier row is the same")
-        for lines, _ in _placed(path, table, number):
+        for lines, _ in _placed(path, table, number, reading.encoding):
             doubled = [(place, line) for place, line in lines if place in wanted]
             reading.reject(path, [Damage(_line(place), *why, beginning(line)) for place, line in doubled])
     return doubles

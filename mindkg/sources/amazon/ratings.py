@@ -39,9 +39,11 @@ class Columns:
         return fields[self.person], fields[self.product], fields[self.time]
 
 
-def columns_of(path: Path) -> Columns | None:
+def columns_of(path: Path, encoding: str | None = None) -> Columns | None:
     """Return the columns of a file of ratings, None where it is none."""
-    lines = (line for piece in pieces(path) for line in piece.data.split(b"\n") if line and not line.isspace())
+    lines = (
+        line for piece in pieces(path, encoding) for line in piece.data.split(b"\n") if line and not line.isspace()
+    )
     sample = list(islice(lines, _SAMPLE))
     if not sample or sample[0].lstrip().startswith((b"{", b"[")):
         return None

@@ -24,6 +24,7 @@ from mindkg.sources.amazon.sampling import wanted_products
 from mindkg.sources.amazon.settings import Settings
 from mindkg.sources.amazon.staged import SCHEMAS, Reading
 from mindkg.sources.blocks import Rows
+from mindkg.sources.encodings import check_encoding
 from mindkg.sources.files import names
 from mindkg.sources.staging import Staging
 
@@ -42,16 +43,17 @@ def read_files(
     progress: Callable[[int], None],
 ) -> Sourced:
     """Read files as :func:`mindkg.sources.amazon.read_amazon` says."""
-    tables_of = {path: open_metadata(path) for path in metadata}
-    ratings = {path: open_reviews(path) or columns_of(path) for path in reviews}
+    encoding = check_encoding(settings.encoding)
+    tables_of = {path: open_metadata(path, encoding) for path in metadata}
+    ratings = {path: open_reviews(path, encoding) or columns_of(path, encoding) for path in reviews}
     for path in metadata:
         if tables_of[path] is None:
-            check_kind(path, "metadata")
+            check_kind(path, "metadata", encoding)
     for path in reviews:
         if ratings[path] is None:
-            check_kind(path, "reviews")
+            check_kind(path, "reviews", encoding)
     with Staging(folder, SCHEMAS) as staging:
-        reading = Reading(staging, names([*metadata, *reviews]))
+        reading = Reading(staging, names([*metadata, *reviews]), encoding)
         double, layouts = read_metadata(reading, tables_of, settings.lists, progress)
         read_reviews(reading, ratings, progress)
         products, conflicts = _products(reading, double)

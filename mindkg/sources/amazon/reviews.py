@@ -76,7 +76,7 @@ def read_reviews(
     A table comes opened, a file of ratings alone with its columns.
     """
     for path, kind in files.items():
-        for found in _ahead(_found(path, kind)):
+        for found in _ahead(_found(path, kind, reading.encoding)):
             rows = len(found.lines) + len(found.damages)
             reading.count(path, rows)
             reading.reject(path, [replace(damage, text="") for damage in found.damages])
@@ -85,10 +85,10 @@ def read_reviews(
             progress(rows)
 
 
-def _found(path: Path, kind: Table | Columns | None) -> Iterator[_Reviews]:
+def _found(path: Path, kind: Table | Columns | None, encoding: str | None) -> Iterator[_Reviews]:
     if isinstance(kind, Table):
         return map(partial(_of_table, kind), kind.rows.blocks([kind.person, kind.product, kind.time]))
-    return map(_parsed if kind is None else partial(_rated, kind), pieces(path))
+    return map(_parsed if kind is None else partial(_rated, kind), pieces(path, encoding))
 
 
 def _ahead(found: Iterator[_Reviews]) -> Iterator[_Reviews]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mindkg.errors import UsageError
+from mindkg.sources.encodings import check_encoding
 
 LISTS: Final = ("also_bought", "also_buy", "bought_together")
 """The lists of the metadata that say what is bought together; those of what is viewed are none."""
@@ -31,9 +32,11 @@ class Settings:
     per_category: int | None = None
     limit: int | None = None
     seed: int = 0
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         """Raise InputError for an option out of range."""
+        check_encoding(self.encoding)
         for name in self.lists:
             if name not in LISTS:
                 raise UsageError(f"there is no list {name!r}", hint=f"Lists: {', '.join(LISTS)}")

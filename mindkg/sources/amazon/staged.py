@@ -64,6 +64,7 @@ class Reading:
 
     staging: Staging
     called: Mapping[Path, str]
+    encoding: str | None = None
     rows_read: int = 0
     rows_rejected: int = 0
     read: Counter[Path] = field(default_factory=Counter)
