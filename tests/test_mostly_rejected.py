@@ -69,9 +69,10 @@ def test_rows_told_twice_are_no_reason_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["parse", "link"])
 def test_lines_that_cannot_be_used(verb: str) -> None:
-    done = run(verb, "-", data=b"id_a,id_b\n1,2\n")
-    assert done.returncode == 1 and "2 of 2 lines cannot be used" in last(done) and "not a line of JSON" in last(done)
-    assert run(verb, "-", "--allow-rejects", data=b"id_a,id_b\n1,2\n").returncode == 0
+    lines = b'{"id": 1, "text": "hiking boots", "relation": "isA"}\nid_a,id_b\n1,2\n'
+    done = run(verb, "-", data=lines)
+    assert done.returncode == 1 and "2 of 3 lines cannot be used" in last(done) and "not a line of JSON" in last(done)
+    assert run(verb, "-", "--allow-rejects", data=lines).returncode == 0
 
 
 def test_sources_come_from_stdin(tmp_path: Path) -> None:
