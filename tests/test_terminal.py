@@ -10,6 +10,7 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.csv
@@ -146,3 +147,29 @@ def test_a_path_that_is_not_utf8_is_named_with_its_bytes_escaped(hostile: Path, 
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"mindkg: the name is not UTF-8") and b"caf\\xe9.tsv" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+LEAVING: Final = """
+import atexit, sys
+from mindkg.cli import terminal
+
+class Freed:
+    def __del__(self):
+        print("freed")
+
+leave = terminal.leave_at_exit()
+kept = Freed()
+atexit.register(print, "exit function")
+if sys.argv[1] == "end":
+    leave(3)
+raise ValueError
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "printed"), [("end", 3, "exit function\n"), ("fail", 1, "exit function\nfreed\n")]
+)
+def test_the_process_ends_without_freeing_its_objects(how: str, code: int, printed: str) -> None:
+    """What libraries do at exit is done, and the output is complete; where an error ends it, Python ends as ever."""
+    done = subprocess.run([sys.executable, "-c", LEAVING, how], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (code, printed)

@@ -10,9 +10,10 @@ from mindkg.errors import MindKGError
 
 def main() -> None:
     """Run the command line: exit 0 when done, 1 with one line on stderr for a mistake, 2 for incorrect usage."""
+    leave = terminal.leave_at_exit()
     terminal.open_streams()
     interruption.handle_signals()
-    raise SystemExit(terminal.finish(_exit_code(sys.argv[1:])))
+    leave(terminal.finish(_exit_code(sys.argv[1:])))
 
 
 def _exit_code(arguments: list[str]) -> int:
