@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from mindkg.errors import StorageError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 REBUILD: Final = "Run mindkg build on the KB again: it recreates what is damaged"
 
@@ -36,6 +38,8 @@ def open_file(source: Path | IO[bytes], **options: Any) -> pq.ParquetFile:
 
 def dataset(path: Path) -> ds.Dataset:
     """Return a file or a folder of Parquet files as a dataset; what is read from it may raise (see ``reading``)."""
+    import pyarrow.dataset as ds  # imports pandas, where it is installed: half a second
+
     scan = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     with reading(path):
         return ds.dataset(path, format=ds.ParquetFileFormat(default_fragment_scan_options=scan))

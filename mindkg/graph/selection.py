@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from mindkg import identity
 from mindkg.abstractions import ASSERTED, PAIRS, abstract
 from mindkg.engine import read_parquet
 from mindkg.parquet import dataset, read_table, writer
 from mindkg.schema import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 VERSION: Final = 3
 """Raised when the selection changes, so that what was made from an older one is made anew."""
