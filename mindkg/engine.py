@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mindkg.address_space import TABLES, check_address_space
 from mindkg.errors import InputError, StorageError, UsageError
 
 # Daft reports its import to a server unless this is set before; Ray and the hub the same when they are used
@@ -29,8 +30,12 @@ _ENVIRONMENT = {
 for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
+check_address_space(TABLES, "Daft")
+
 import daft  # noqa: E402 - the environment comes first
 from daft.functions import when  # noqa: E402
+
+logging.getLogger("daft_local_execution").addHandler(logging.NullHandler())  # what it logs is raised too
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,12 +152,13 @@ def nodes() -> int:
 def pool(many: bool) -> dict[str, Any]:
     """Return what ``daft.cls`` is told of Python code: one process a core where there is ``many`` to do, else none.
 
-    On Ray the cores are those of the cluster, and each worker is a process anyway.
+    On Ray the cores are those of the cluster, and each worker is a process anyway. Daft starts a process whenever
+    ``max_concurrency`` is given, whatever ``use_process`` says.
     """
     if runner() == "ray":
         return {"max_concurrency": _cluster_cores()} if many else {}
     workers = min(processes(), _fitting()) if many else 1
-    return {"use_process": workers > 1, "max_concurrency": max(1, workers)}
+    return {"use_process": True, "max_concurrency": workers} if workers > 1 else {"use_process": False}
 
 
 def _fitting() -> int:

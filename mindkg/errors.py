@@ -67,6 +67,10 @@ class StoreError(MindKGError):
     """An engine that cannot be loaded, opened or reached."""
 
 
+class ResourceError(MindKGError):
+    """Too little memory, or a library that the system does not load."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint with those of ``known`` that are most like ``name``, case aside; "" where none is like it.
 

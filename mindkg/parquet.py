@@ -30,9 +30,9 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return pq.read_table(path, columns=names, page_checksum_verification=True, partitioning=None)
 
 
-def open_file(source: Path | IO[bytes], **options: Any) -> pq.ParquetFile:
+def open_file(source: Path | IO[bytes], hint: str = REBUILD, **options: Any) -> pq.ParquetFile:
     """Return a Parquet file opened for reading; what is read from it may raise (see ``reading``)."""
-    with reading(source):
+    with reading(source, hint):
         return pq.ParquetFile(source, page_checksum_verification=True, **options)
 
 
@@ -54,8 +54,8 @@ def rows_in(path: Path) -> int | None:
 
 
 @contextmanager
-def reading(source: Path | IO[bytes]) -> Iterator[None]:
-    """Turn what Arrow raises for a damaged Parquet file into a StorageError that names the file."""
+def reading(source: Path | IO[bytes], hint: str = REBUILD) -> Iterator[None]:
+    """Turn what Arrow raises for a damaged Parquet file into a StorageError that names the file and says ``hint``."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -63,4 +63,4 @@ def reading(source: Path | IO[bytes]) -> Iterator[None]:
             raise
         place = str(source if isinstance(source, Path) else source.name)
         said = " ".join(str(error).split())[:200]
-        raise StorageError(f"the file is damaged: {said}", record=place, hint=REBUILD) from error
+        raise StorageError(f"the file is damaged: {said}", record=place, hint=hint) from error

@@ -7,6 +7,7 @@ test that runs them all: call ``run`` with ``places`` and check with ``one_line`
 from __future__ import annotations
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -146,7 +147,73 @@ def test_a_name_that_is_not_utf8_works_or_is_one_line(tmp_path: Path) -> None:
                 break
 
 
-@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_a_relative_path_works(tmp_path: Path) -> None:
+    """A path that begins with - follows --, or is the value of an option."""
+    name = "-o {1}"
+    at = places(tmp_path / "here")
+    relative = {word: os.path.relpath(path, tmp_path / "here") for word, path in at.items()} | {"kb": name}
+    for verb in ("build", "info", "export", "validate", "clean"):
+        first, *rest = VERBS[verb]
+        words = [word for word in rest if word != "{kb}"]
+        arguments = (first, *rest) if verb == "build" else (first, *words, "--", "{kb}")
+        done = run(arguments, relative, cwd=tmp_path / "here", env={**os.environ, "PYTHONPATH": str(ROOT)})
+        assert done.returncode == 0, f"{verb}: {done.stderr.decode()}"
+    assert (tmp_path / "here" / name / "manifest.json").is_file()
+
+
+AGAIN: Final[Mapping[str, tuple[str, ...]]] = {
+    "build again": ("build", "-o", "{kb}", "--parents", "2"),
+    "build anew": ("build", "{source}", "-o", "{output}-kb"),
+    "ingest anew": ("ingest", "{metadata}", "--reviews", "{reviews}", "-o", "{output}-shop"),
+}
+"""Commands that write tables beside those of a KB, and those of a new one."""
+
+
+def test_a_full_disk_is_one_line_with_a_path_and_leaves_the_kb_as_it_was(tmp_path: Path) -> None:
+    """No file may grow beyond a size that hardly any output fits into; nothing but our lines is on stderr."""
+    at = places(tmp_path / "full")
+    for verb in FIRST:
+        assert run(VERBS[verb], at).returncode == 0
+    manifests = [(Path(at[word]) / "manifest.json").read_bytes() for word in ("kb", "shop")]
+    failed = set()
+    for verb, arguments in {**VERBS, **MORE, **AGAIN}.items():
+        done = run(arguments, at, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+        one_line(done)
+        said = done.stderr.decode()
+        assert "Error when running" not in said and 'File "' not in said, f"{verb}: {said}"
+        if done.returncode:
+            failed.add(verb)
+            assert str(tmp_path) in said.splitlines()[-1], f"{verb}: {said}"
+    assert {*AGAIN, *MORE, "query", "load", "export", "hypernyms", "images"} <= failed
+    assert [(Path(at[word]) / "manifest.json").read_bytes() for word in ("kb", "shop")] == manifests
+    assert not Path(at["output"] + "-kb").exists() and not Path(at["output"] + "-shop").exists()
+    for arguments in (("validate", "{kb}", "--deep"), VERBS["images"], ("validate", "{shop}", "--deep")):
+        done = run(arguments, at)  # with room again, a picture whose record is torn is fetched again
+        assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+@pytest.mark.parametrize("kilobytes", [300_000, 1_500_000])
+def test_a_limit_on_addresses_is_one_line(kilobytes: int, tmp_path: Path) -> None:
+    limit = (kilobytes << 10, kilobytes << 10)
+    at = places(tmp_path / "limited")
+    done = run(VERBS["build"], at, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit))
+    one_line(done)
+    assert done.returncode == 1 and b"ulimit -v" in done.stderr, done.stderr
+    assert not Path(at["kb"]).exists()
+
+
+def test_a_library_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
+    """A library whose files are damaged, as after an installation that was cut off."""
+    (tmp_path / "daft").mkdir()
+    (tmp_path / "daft" / "__init__.py").write_text("from daft import daft\n")
+    (tmp_path / "daft" / "daft.abi3.so").write_bytes(b"\x7fELF")
+    at = places(tmp_path / "damaged")
+    done = run(VERBS["build"], at, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}, cwd=tmp_path)
+    one_line(done)
+    assert done.returncode == 1 and b"a library cannot be loaded" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-", ">/dev/full"])
 def test_closed_streams_stop_only_what_writes_to_them(closed: str, tmp_path: Path) -> None:
     """A closed stdout is an error for a verb with a result for it, and no file gets the number of a closed stream."""
     at = places(tmp_path / "closed")
@@ -159,6 +226,7 @@ def test_closed_streams_stop_only_what_writes_to_them(closed: str, tmp_path: Pat
         assert done.returncode == (0 if verb in silent else 1), f"{verb}: {done.stderr.decode()}"
         assert b"Traceback" not in done.stderr, done.stderr
         if done.returncode and "2>&-" not in closed:
-            assert done.stderr.endswith(b"mindkg: cannot write to standard output: it is closed\n"), done.stderr
+            why = b"No space left on device" if "full" in closed else b"it is closed"
+            assert done.stderr.endswith(b"mindkg: cannot write to standard output: " + why + b"\n"), done.stderr
     for verb in ("info", "validate"):
         assert run(VERBS[verb], at).returncode == 0

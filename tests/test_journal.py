@@ -430,6 +430,17 @@ def test_intact_rows_of_a_damaged_parquet_file_are_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("*.damaged")] == [f"{file.name}.damaged"]
 
 
+def test_a_parquet_file_without_a_readable_footer_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        journal.append({"key": "a", "text": "one"})
+        journal.compact()
+    (file,) = tmp_path.glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(StorageError, match="Put a copy of it back") as error:
+        opened(tmp_path).scan()
+    assert error.value.record == str(file)
+
+
 def test_a_clock_that_was_set_back_changes_no_order(tmp_path: Path) -> None:
     late = time.time_ns() + 10**18  # as a process wrote it while the clock was 30 years ahead
     old = {"key": "a", "_at": late, "text": "old"}

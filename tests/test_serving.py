@@ -250,6 +250,19 @@ def test_no_space_comment_or_name_hides_a_service(
         check_query(f"PREFIX e: <urn:e> SELECT * {{ {before}{keyword}{a}{word}{name}{c}{{ ?s ?p ?o }} }}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"service{c}" * 40_000 for c in "#:?< "),
+        "service#" * 20_000 + "\n#" * 80_000,
+        "service" * 40_000 + ":" * 40_000,
+    ],
+    ids=lambda text: text[:9],
+)
+def test_a_crafted_text_takes_no_longer_than_another(text: str) -> None:
+    check_query(text)  # with a time that grows with the square it does not end
+
+
 def test_a_name_with_service_in_it_is_no_service(address: str) -> None:
     for query in (
         "SELECT ?service { ?service a <urn:service> FILTER(?service != 'SERVICE <x>') } # service",

@@ -23,6 +23,8 @@ from mindkg.parquet import open_file, reading
 
 _BLOCK: Final = 1 << 25
 
+_UNREADABLE: Final = "Put a copy of it back, or move it away: what only this file holds is then done again"
+
 _Numbers = npt.NDArray[np.int64]
 
 Found = Iterator[tuple[pa.Table, _Numbers, _Numbers]]
@@ -97,8 +99,8 @@ def _fitted(rows: pa.Table, wanted: pa.Schema) -> pa.Table:
 
 @contextmanager
 def _parquet(file: IO[bytes]) -> Iterator[pq.ParquetFile]:
-    with reading(file):
-        yield open_file(file)
+    with reading(file, _UNREADABLE):
+        yield open_file(file, _UNREADABLE)
 
 
 def lines_in(file: IO[bytes], wanted: pa.Schema, damage: Counter[str]) -> Found:
