@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterator
+from itertools import cycle, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from mindkg.errors import MindKGError, StorageError
 from mindkg.knowledge_base import KnowledgeBase
 from mindkg.storage import KBDirectory
 
-FLIPS = 250
+FLIPS = 120
 UNCHECKED = {".lock", "LOCK", "LOG", ".verified.json"}
 """Files whose content decides nothing that is read."""
 
@@ -56,11 +57,11 @@ def flip(file: Path, bit: int) -> None:
 
 
 def flips(path: Path, count: int, seed: int) -> Iterator[tuple[Path, int]]:
-    """Yield files below ``path``, each as likely as any other, and a bit of each."""
+    """Yield the files below ``path`` in random order, again and again, and a bit of each."""
     files = sorted(p for p in path.rglob("*") if p.is_file() and p.name not in UNCHECKED and p.stat().st_size)
     choice = random.Random(seed)
-    for _ in range(count):
-        file = choice.choice(files)
+    choice.shuffle(files)
+    for file in islice(cycle(files), count):
         yield file, choice.randrange(8 * file.stat().st_size)
 
 
