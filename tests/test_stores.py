@@ -135,8 +135,16 @@ def test_no_query_opens_a_connection(folder: Path, tmp_path: Path, text: str) ->
 def test_a_parameter_that_is_not_given_or_cannot_be_bound_is_an_error(folder: Path, tmp_path: Path) -> None:
     load_store("ladybug", folder, tmp_path / "kb")
     store = open_store("ladybug", tmp_path / "kb")
-    with pytest.raises(QueryError, match="The query needs -p name=…"):
+    with pytest.raises(QueryError, match="The query needs values for: name"):
         store.query("MATCH (p:Product) WHERE p.id = $name RETURN p.id")
+    for text, near in (
+        ("MATCH (c:Concpt) RETURN c.label", "Did you mean Concept"),
+        ("MATCH (:Concept)-[r:CAPABLE_OFF]->() RETURN r", "CAPABLE_OF"),
+        ("MATCH (c:Concept) RETURN c.lable", "Did you mean label"),
+        ("MATCH (c:Xyz) RETURN c.label", "The labels are Product"),
+    ):
+        with pytest.raises(QueryError, match=near):
+            store.query(text)
     for wrong in ([1, "a"], object(), 2**70, "\ud800", [[]]):
         with pytest.raises(QueryError, match="refuses"):
             store.query("RETURN $x AS x", {"x": wrong})

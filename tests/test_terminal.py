@@ -18,7 +18,13 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.main import get_command
 
+from mindkg.cli.app import app
+from mindkg.cli.reference import _verbs
+from mindkg.graph.forms import FORMS
+from mindkg.sources.formats import BY_NAME
+from mindkg.stores.base import ENGINES
 from mindkg.terminal_text import printable
 
 MINDKG = [sys.executable, "-m", "mindkg"]
@@ -173,3 +179,18 @@ def test_the_process_ends_without_freeing_its_objects(how: str, code: int, print
     """What libraries do at exit is done, and the output is complete; where an error ends it, Python ends as ever."""
     done = subprocess.run([sys.executable, "-c", LEAVING, how], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (code, printed)
+
+
+def test_completion_offers_what_the_registries_have() -> None:
+    verbs = dict(_verbs(get_command(app)))
+    lists = {
+        ("build", "format"): set(BY_NAME),
+        ("build", "load"): set(ENGINES),
+        ("query", "engine"): set(ENGINES),
+        ("load", "engine"): {*ENGINES, "neo4j", "sparql"},
+        ("export", "to"): set(FORMS),
+    }
+    for (verb, name), known in lists.items():
+        (parameter,) = (one for one in verbs[verb].params if one.name == name)
+        context = verbs[verb].make_context(verb, [], resilient_parsing=True)
+        assert {item.value for item in parameter.shell_complete(context, "")} == known, (verb, name)

@@ -14,7 +14,7 @@ from mindkg.analysis.facts import Facts, Tables
 from mindkg.analysis.figures import NO_VAGUE, Figure, Listing, Section
 from mindkg.analysis.hierarchy import Graph, Hierarchy
 from mindkg.analysis.tie_section import tie_items
-from mindkg.errors import InputError
+from mindkg.errors import InputError, nearest
 
 COMMUNITIES: Final = 7
 
@@ -30,7 +30,7 @@ def hierarchy_section(
     section = Section("Hypernym graph")
     graph = found.graph
     if focus is not None and focus not in graph:
-        hint = "Give a concept of its assertions, or one above such a concept"
+        hint = nearest(focus, graph) or "Give a concept of its assertions, or one above such a concept"
         raise InputError(f"the hypernym graph has no concept {focus!r}", hint=hint)
     if not graph:
         section.lines.append("No assertion has a concept: there is no hypernym graph.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import networkx as nx
 import pyarrow as pa
 
-from mindkg.errors import InputError
+from mindkg.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from mindkg.analysis.hierarchy import Graph
@@ -107,7 +107,7 @@ def neighbourhood_tree(graph: Graph, concept: str, *, limit: int = 30) -> tuple[
     InputError where the graph has no such concept.
     """
     if concept not in graph:
-        hint = "Give a concept of the KB that its assertions have"
+        hint = nearest(concept, graph) or "Give a concept of the KB that its assertions have"
         raise InputError(f"the analysed hypernym graph has no concept {concept!r}", hint=hint)
     return _reach(graph, concept, limit), _reach(graph.reverse(copy=False), concept, limit)
 

@@ -20,7 +20,7 @@ from mindkg.analysis.hierarchy_section import hierarchy_section, named_communiti
 from mindkg.analysis.page import chart_page, page
 from mindkg.analysis.plots import altair
 from mindkg.analysis.spread_section import spread_section
-from mindkg.errors import InputError, UsageError
+from mindkg.errors import InputError, UsageError, nearest
 from mindkg.outputs import check_folder, new_folder
 from mindkg.xml_text import FORBIDDEN, xml_id, xml_text
 
@@ -70,8 +70,8 @@ def hypernym_report(
         raise UsageError(f"the graph cannot have {limit} concepts", hint="Give a --limit of 1 or more")
     if names and compare is None:
         raise UsageError("two names need two KBs", hint="Say which other one with --compare")
-    if focus is not None and pc.index(kb.table("concepts")["concept"], focus).as_py() < 0:
-        hint = "Give a label of its table concepts as it stands there"
+    if focus is not None and pc.index(known := kb.table("concepts")["concept"], focus).as_py() < 0:
+        hint = nearest(focus, known.to_pylist()) or "Give a label of its table concepts as it stands there"
         raise InputError(f"the KB has no concept {focus!r}", hint=hint)
     say = progress or (lambda line: None)
     say(f"reading {kb.address}")

@@ -184,8 +184,8 @@ def choose(header: Sequence[str], name: str | None, file: str) -> Format:
         nearest, lacking, required = min(_lacks(header), key=lambda lack: (len(lack[1]) / lack[2], len(lack[1])))
         hint = f"The nearest is {nearest}: the file lacks {', '.join(lacking)}"
         if len(lacking) == required:
-            hint = f"The formats are {', '.join(BY_NAME)}: see docs/sources.md"
-        raise InputError(f"no known format has the columns {_cut(found)}", record=file, hint=_cut(hint))
+            hint = f"The formats are {', '.join(BY_NAME)}: mindkg build --help describes them"
+        raise InputError(f"no known format has the columns {_cut(found)}", record=file, hint=hint)
     expected = _expected(BY_NAME[name])
     raise InputError(f"this is not the format {name}", record=file, hint=f"Expected {expected}; found {found}")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import pyarrow as pa
 
-from mindkg.errors import QueryError, StoreError
-from mindkg.graph.property_graph import assertion_types, write_property_graph
+from mindkg.errors import QueryError, StoreError, nearest
+from mindkg.graph.property_graph import NODES, assertion_types, relationship_types, write_property_graph
 from mindkg.resources import data_folder
 from mindkg.stores.base import Dialect, Progress, one_line
 
@@ -92,7 +92,8 @@ class LadybugStore:
         # LadybugDB takes a missing one for null
         missing = [name for name in dict.fromkeys(re.findall(r"\$(\w+)", plain)) if name not in given]
         if missing:
-            raise QueryError(f"The query needs {' '.join(f'-p {name}=…' for name in missing)}")
+            hint = "On the command line: -p NAME=VALUE"
+            raise QueryError(f"The query needs values for: {', '.join(missing)}", hint=hint)
         connection = ladybug.Connection(self._database)
         try:
             text.encode()  # LadybugDB says nothing clear of a lone surrogate
@@ -106,7 +107,8 @@ class LadybugStore:
                 raise QueryError(f"Two columns have one name: {', '.join(names)}", hint="Name them with AS")
             return _whole_numbers(result.get_as_arrow())
         except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:  # of values it cannot bind too
-            raise QueryError(f"LadybugDB refuses the query: {one_line(error)}") from error
+            said = one_line(error)
+            raise QueryError(f"LadybugDB refuses the query: {said.rstrip('.')}", hint=_meant(said)) from error
         finally:
             connection.close()
 
@@ -141,6 +143,22 @@ def _check_reading(plain: str) -> None:
     if not _READS.match(plain):
         hint = f"Queries begin with {', '.join(_BEGINNINGS)}"
         raise QueryError(f"No query that only reads begins with {plain.split()[0]}", hint=hint)
+
+
+def _meant(said: str) -> str | None:
+    """Return a hint with the names nearest to the label, type or property that LadybugDB does not know.
+
+    >>> _meant("Binder exception: Cannot find property lable for c.")
+    'Did you mean label?'
+    """
+    unknown = re.search(r"(?:(Table)|Cannot find property|Variable) (\S+) (?:does not exist|for|is not in scope)", said)
+    if not unknown:
+        return None
+    if unknown[1]:
+        known = [table.label for table in NODES] + [table.type for table in relationship_types()]
+        return nearest(unknown[2], known) or f"The labels are {', '.join(table.label for table in NODES)}"
+    schemas = [*(table.schema for table in NODES), *(table.schema for table in relationship_types())]
+    return nearest(unknown[2], {name for schema in schemas for name in schema.names} - {"start", "end"}) or None
 
 
 def _without_comments(text: str) -> str:
