@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mindkg.checksums import VERIFIED, Verified, checksum, file_sha256
 from mindkg.errors import ConservationError, InputError, LockedError, MindKGError, StorageError
@@ -31,7 +30,7 @@ from mindkg.manifest import (
     updated,
 )
 from mindkg.object_store import Objects, address_of
-from mindkg.parquet import REBUILD, writer
+from mindkg.parquet import REBUILD
 from mindkg.paths import check_utf8
 from mindkg.places import (
     FILE,
@@ -46,7 +45,7 @@ from mindkg.places import (
     remove,
     write_bytes,
 )
-from mindkg.schema import KEYS, REASONS, TABLES
+from mindkg.table_file import write_parquet
 
 if TYPE_CHECKING:
     import daft
@@ -375,7 +374,7 @@ class KBDirectory:
             if known.checksum and self.is_whole(known):
                 return known
         with self.building(self.path / table) as folder:
-            count = _write_parquet(folder / FILE, name, rows)
+            count = write_parquet(folder / FILE, name, rows)
             found = checksum(folder / FILE)
         self.place.take(table, found)
         return TableEntry(table, count, key, found.bytes, found.sha256)
@@ -470,44 +469,3 @@ def _folder_of(address: str, room: Path | None) -> Path:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as JSON in one step: a reader sees the old file or the new one."""
     write_bytes(path, as_json(value))
-
-
-def _write_parquet(path: Path, name: str, rows: pa.Table | daft.DataFrame) -> int:
-    schema, keys = TABLES[name], list(KEYS[name])
-    if isinstance(rows, pa.Table):
-        ordered = rows.select(schema.names).cast(schema).sort_by([(k, "ascending") for k in keys])
-        batches: Iterator[pa.RecordBatch] = iter(ordered.to_batches(max_chunksize=65_536))
-    else:
-        batches = rows.select(*schema.names).sort([*keys]).to_arrow_iter()
-    count, last = 0, None
-    with writer(path, schema) as file:
-        for raw in batches:
-            batch = raw.cast(schema)
-            if not batch.num_rows:
-                continue
-            last = _check_keys(name, batch, last)
-            file.write_batch(batch)
-            count += batch.num_rows
-    return count
-
-
-def _check_keys(name: str, batch: pa.RecordBatch, last: list[Any] | None) -> list[Any] | None:
-    """Return the key of the batch's last row.
-
-    Raises ConservationError if a key stands twice in a sorted table, or a reject has a reason that is not declared.
-    """
-    if name == "rejects":
-        unknown = pc.unique(batch.filter(pc.invert(pc.is_in(batch["reason"], pa.array(REASONS))))["reason"])
-        if len(unknown):
-            raise ConservationError(f"rejects for reasons that are not declared: {unknown.to_pylist()}")
-        return None
-    columns = [batch.column(k) for k in KEYS[name]]
-    same = pa.array([True] * 0) if batch.num_rows < 2 else None
-    for column in columns:
-        if batch.num_rows > 1:
-            equal = pc.equal(column.slice(1), column.slice(0, batch.num_rows - 1))
-            same = equal if same is None else pc.and_(same, equal)
-    first = [c[0].as_py() for c in columns]
-    if first == last or (same is not None and len(same) and pc.any(same).as_py()):
-        raise ConservationError(f"table {name} has a key twice", hint="This is a defect of mindkg: please report it")
-    return [c[-1].as_py() for c in columns]
