@@ -17,8 +17,8 @@ from mindkg.link.phrases import chunker
 
 _HERE: Final = Path(__file__).parent
 _MARKED: Final = re.compile(r"\[([^\]=]+)=(~?)([^\]]+)\]")
-_MIND: Final = "mind/mind_llava_sample.csv.gz"
-_QA: Final = "intentionqa/QA_fullInfo_task1_byRelation.jsonl.gz"
+MIND: Final = "mind/mind_llava_sample.csv.gz"
+QA: Final = "intentionqa/QA_fullInfo_task1_byRelation.jsonl.gz"
 
 
 class Phrase(NamedTuple):
@@ -70,9 +70,9 @@ def _own() -> Iterator[Item]:
 
 def _real(data: Path) -> Iterator[Item]:
     csv.field_size_limit(10**9)
-    with gzip.open(data / _MIND, "rt", encoding="utf-8", newline="") as lines:
+    with gzip.open(data / MIND, "rt", encoding="utf-8", newline="") as lines:
         mind = list(csv.DictReader(lines))
-    with gzip.open(data / _QA, "rt", encoding="utf-8") as lines:
+    with gzip.open(data / QA, "rt", encoding="utf-8") as lines:
         asked = {row["id"]: row for row in map(json.loads, lines)}
     for line in (_HERE / "labels.jsonl").read_text("utf-8").splitlines():
         label: dict[str, Any] = json.loads(line)
