@@ -155,7 +155,7 @@ ALL: Final = (
     ),
 )
 
-_LONGEST: Final = 100
+_LONGEST: Final = 90
 """Characters of a list of columns in a message."""
 BY_NAME: Final = {format_.name: format_ for format_ in ALL}
 FORMATS: Final[Mapping[str, str]] = {format_.name: format_.about for format_ in ALL}
@@ -184,7 +184,7 @@ def choose(header: Sequence[str], name: str | None, file: str) -> Format:
         nearest, lacking, required = min(_lacks(header), key=lambda lack: (len(lack[1]) / lack[2], len(lack[1])))
         hint = f"The nearest is {nearest}: the file lacks {', '.join(lacking)}"
         if len(lacking) == required:
-            hint = f"The formats are {', '.join(BY_NAME)}: mindkg build --help describes them"
+            hint = f"The formats are {', '.join(BY_NAME)}: see mindkg build --help"
         raise InputError(f"no known format has the columns {_cut(found)}", record=file, hint=hint)
     expected = _expected(BY_NAME[name])
     raise InputError(f"this is not the format {name}", record=file, hint=f"Expected {expected}; found {found}")
