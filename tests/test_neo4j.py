@@ -242,7 +242,7 @@ def test_mistakes_are_one_line(neo4j_uri: str, store: ServerStore, tmp_path: Pat
     [
         (b"\0\0\4\4", "no Neo4j, or too old a one"),
         (b"\0\0\0\0", "no Neo4j, or too old a one"),
-        (b"HTTP", "Neo4j cannot be reached"),
+        (b"HTTP", "Neo4j cannot be reached: the server answers no Bolt handshake.*bolt\\+s://"),
     ],
 )
 def test_another_server_is_one_line(handshake: bytes, message: str) -> None:

@@ -277,6 +277,13 @@ def _explained(error: Exception, address: str, kind: type[StoreError] | type[Que
         # of several routers the driver says only that none helped
         each = getattr(error.__cause__, "exceptions", [error])
         said = _shortened(str(each[0]))
+        over_tls = "+s" in address.partition(":")[0]
+        if "handshake" in said or "looks like HTTP" in said or (over_tls and "encryption" in said):
+            words = "the server answers no Bolt handshake" + (" over TLS" if over_tls else "")
+            hint = (
+                "Give its Bolt port (7687 as a rule), with bolt+s:// where it takes TLS and bolt:// where it does not"
+            )
+            return kind(f"Neo4j cannot be reached: {words}", record=record, hint=hint)
         return kind(f"Neo4j cannot be reached: {said}", record=record, hint="Start it, or give another address")
     return kind(f"Neo4j refuses: {_shortened(str(error))}", record=record)
 

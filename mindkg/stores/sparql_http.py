@@ -181,10 +181,15 @@ class Endpoint:
             why = f"more than {_ANSWER:,} bytes" if isinstance(error, BodyTooLargeError) else str(error)
             raise StoreError(f"The endpoint's answer is not read on: {why}", record=self.address, hint=hint) from error
         except httpx.TimeoutException as error:
-            raise TransientError("The endpoint does not answer in time", record=self.address) from error
+            hint = self._tls_hint() or "Is this the SPARQL endpoint, and is the server busy?"
+            raise TransientError("The endpoint does not answer in time", record=self.address, hint=hint) from error
         except httpx.TransportError as error:
-            hint = "Is the server running, and is the address right?"
+            hint = self._tls_hint() if "SSL" in str(error) else "Is the server running, and is the address right?"
             raise TransientError(f"The endpoint cannot be reached: {error}", record=self.address, hint=hint) from error
+
+    def _tls_hint(self) -> str:
+        """Return what to try where the server may not speak TLS; empty where it is not asked to."""
+        return "Give http:// if the server speaks no TLS" if self.address.startswith("https:") else ""
 
     def _places(self, ends: tuple[str, ...]) -> list[str]:
         """Return the addresses to look at, the one given first where it is more than the others' beginning."""
