@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mindkg.address_space import TABLES, check_address_space
 from mindkg.errors import InputError, StorageError, UsageError
+from mindkg.process_limits import TABLE_FILES, TABLES, check_limits
 
 # Daft reports its import to a server unless this is set before; Ray and the hub the same when they are used
 _ENVIRONMENT = {
@@ -30,7 +30,7 @@ _ENVIRONMENT = {
 for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
-check_address_space(TABLES, "Daft")
+check_limits(TABLES, "Daft", files=TABLE_FILES)
 
 import daft  # noqa: E402 - the environment comes first
 from daft.functions import when  # noqa: E402

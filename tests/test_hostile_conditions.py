@@ -192,13 +192,20 @@ def test_a_full_disk_is_one_line_with_a_path_and_leaves_the_kb_as_it_was(tmp_pat
         assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
 
 
-@pytest.mark.parametrize("kilobytes", [300_000, 1_500_000])
-def test_a_limit_on_addresses_is_one_line(kilobytes: int, tmp_path: Path) -> None:
-    limit = (kilobytes << 10, kilobytes << 10)
+@pytest.mark.parametrize(
+    ("limited", "limit", "option"),
+    [
+        (resource.RLIMIT_AS, 300_000 << 10, b"ulimit -v"),
+        (resource.RLIMIT_AS, 1_500_000 << 10, b"ulimit -v"),
+        (resource.RLIMIT_DATA, 1_000_000 << 10, b"ulimit -d"),
+        (resource.RLIMIT_NOFILE, 20, b"ulimit -n"),
+    ],
+)
+def test_a_low_limit_is_one_line(limited: int, limit: int, option: bytes, tmp_path: Path) -> None:
     at = places(tmp_path / "limited")
-    done = run(VERBS["build"], at, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit))
+    done = run(VERBS["build"], at, preexec_fn=lambda: resource.setrlimit(limited, (limit, limit)))
     one_line(done)
-    assert done.returncode == 1 and b"ulimit -v" in done.stderr, done.stderr
+    assert done.returncode == 1 and option in done.stderr, done.stderr
     assert not Path(at["kb"]).exists()
 
 

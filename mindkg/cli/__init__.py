@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from mindkg.address_space import START, check_address_space, explained
 from mindkg.cli import cold, interruption, terminal
 from mindkg.errors import MindKGError
+from mindkg.process_limits import START, check_limits, explained
 
 
 def main() -> None:
@@ -19,14 +19,14 @@ def main() -> None:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
-        check_address_space(START, "mindkg")
+        check_limits(START, "mindkg")
         return 0 if cold.answer(arguments) else _verb(arguments)  # Typer alone takes longer than this one verb may
     except MindKGError as error:
         terminal.say(f"mindkg: {error}")
         return error.exit_code
     except OSError as error:
         return terminal.report(error)
-    except (ImportError, MemoryError, RuntimeError) as error:
+    except BaseException as error:
         told = explained(error)
         if told is None:
             raise
