@@ -20,8 +20,8 @@ TABLE_FILES: Final = 64
 def check_limits(least: int, library: str, *, files: int = 0) -> None:
     """Raise ResourceError where ``library`` needs more than the limits on addresses, data or open files allow.
 
-    ``least`` is in bytes and holds for addresses (``ulimit -v``) and data (``ulimit -d``) alike, ``files`` for open files
-    (``ulimit -n``).
+    ``least`` is in bytes and holds for addresses (``ulimit -v``) and data (``ulimit -d``) alike, ``files`` for open
+    files (``ulimit -n``).
     """
     with suppress(ImportError):  # there are no such limits on Windows
         import resource
