@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -102,24 +105,54 @@ async def read_beginning(response: httpx.Response, most: int) -> bytes:
     return _beginning(response, bytes(body), most)
 
 
-def read_body_within(response: httpx.Response, most: int, seconds: float) -> bytes:
-    """Do as ``read_body`` in a client without an event loop; raises BodyTimeoutError after ``seconds``."""
-    body, until, unpacking = bytearray(), time.monotonic() + seconds, _Unpacking(response, most)
-    for chunk in response.iter_raw():
+def read_body_within(response: httpx.Response, most: int, until: float) -> bytes:
+    """Do as ``read_body`` in a client without an event loop; raises BodyTimeoutError at ``until`` (time.monotonic)."""
+    body, unpacking = bytearray(), _Unpacking(response, most)
+    for chunk in _chunks_until(response, until):
         body += unpacking.feed(chunk)
-        if time.monotonic() > until:
-            raise BodyTimeoutError(f"it takes more than {seconds:,.0f} s")
     return bytes(body)
 
 
-def read_beginning_within(response: httpx.Response, most: int, seconds: float) -> bytes:
-    """Do as ``read_beginning`` in a client without an event loop; reading ends after ``seconds``."""
-    body, until = bytearray(), time.monotonic() + seconds
-    for chunk in response.iter_raw():
-        body += chunk
-        if len(body) >= most or time.monotonic() > until:
-            break
+def read_beginning_within(response: httpx.Response, most: int, until: float) -> bytes:
+    """Do as ``read_beginning`` in a client without an event loop; reading ends at ``until`` (time.monotonic)."""
+    body = bytearray()
+    with suppress(BodyTimeoutError):
+        for chunk in _chunks_until(response, until):
+            body += chunk
+            if len(body) >= most:
+                break
     return _beginning(response, bytes(body), most)
+
+
+def _chunks_until(response: httpx.Response, until: float) -> Iterator[bytes]:
+    """Yield the body as it comes; raises BodyTimeoutError at ``until``, though the server has fallen silent.
+
+    A client's own timeout begins anew with each chunk, so the connection is shut down from outside.
+    """
+    connection = response.extensions["network_stream"].get_extra_info("socket")
+    late = threading.Event()
+
+    def shut_down() -> None:
+        late.set()
+        with suppress(OSError):  # it is closed already
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # not TLS's own, which another thread is reading with
+
+    timer = threading.Timer(max(0.0, until - time.monotonic()), shut_down)
+    timer.daemon = True
+    timer.start()
+    try:
+        for chunk in response.iter_raw():
+            if late.is_set():
+                break
+            yield chunk
+    except Exception as error:
+        if not late.is_set():
+            raise
+        raise BodyTimeoutError("the time is up") from error
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise BodyTimeoutError("the time is up")
 
 
 def _encoding(response: httpx.Response) -> str:

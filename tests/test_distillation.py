@@ -7,6 +7,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -410,3 +411,44 @@ def _verdicts(kb: mindkg.KnowledgeBase) -> list[tuple[Any, ...]]:
     """Return the verdicts with what they are about, without the keys of runs."""
     about = {r["generation_id"]: (r["cobuy_id"], r["relation"], r["text"]) for r in kb.table("generations").to_pylist()}
     return sorted((*about[v["generation_id"]], v["text"], v["verdict"]) for v in kb.table("verdicts").to_pylist())
+
+
+class WarmScorer(Scorer):
+    """Judges each intention with a probability of its own."""
+
+    def _answer(self, request: Request) -> Answer:
+        yes = (1 + int(re.findall(r"making tea (\d+)", request.prompt.text)[-1])) / 32
+        return Answer("Yes", first=(("Yes", math.log(yes)), (" no", math.log(1 - yes))))
+
+
+@pytest.mark.parametrize("by", ["generation", "pair"])
+def test_answers_of_no_particular_relation_are_filtered_and_calibrated(tmp_path: Path, by: str) -> None:
+    texts = [("K", f"P{n}", f"They are both used for making tea {n}.") for n in range(24)]
+    tables = {
+        "products.csv": [("product_id", "title"), ("K", "Steel Kettle"), *((f"P{n}", f"Cup {n}") for n in range(24))],
+        "generations.csv": [("product_a", "product_b", "text"), *texts],
+    }
+    for name, lines in tables.items():
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(lines)
+    kb = tmp_path / "kb"
+    pipeline.build([tmp_path / name for name in tables], kb)
+    made = distillation.distill(kb, WarmScorer(), passes=["filter"])  # type: ignore[arg-type]
+    assert made.counts["filter"]["answered"] == 24 and made.counts["filter"]["unasked"] == 0
+    with mindkg.KnowledgeBase.open(kb) as opened:
+        assert opened.table("generations")["relation"].null_count == 24
+        scores = {r["generation_id"]: r["score"] for r in opened.table("verdicts").to_pylist()}
+        assert pc.sum(opened.table("assertions")["accepted"]).as_py() == sum(score >= 0.5 for score in scores.values())
+    labels, lines = tmp_path / "labels.csv", [("product_a", "product_b", "relation", "label")]
+    if by == "generation":
+        ids = sorted(scores, key=lambda g: scores[g])
+        lines = [("generation_id", "label"), *((g, "no" if n < 12 else "yes") for n, g in enumerate(ids))]
+    else:
+        lines += [("K", f"P{n}", "" if n % 2 else "all", "no" if n < 12 else "yes") for n in range(24)]
+        lines += [("K", "P1", "likes", "yes"), ("K", "P1", "usedFor", "yes")]  # no such relation was asked for
+    with labels.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
+    report, _ = distillation.calibrate(kb, labels)
+    assert report.n == 24 and report.before.brier > report.after.brier
+    rejects = json.loads((kb / "calibration.json").read_text())["rejects"]
+    assert [row["record"] for row in rejects] == ([] if by == "generation" else ["labels.csv:26", "labels.csv:27"])

@@ -379,6 +379,43 @@ def test_a_token_is_sent_gzip_is_left_out_and_a_busy_server_asked_again(monkeypa
             server.shutdown()
 
 
+class _Silent(http.server.BaseHTTPRequestHandler):
+    """A server that begins an answer, and says no more until its client is gone."""
+
+    status: int
+    length: bool
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.status)
+        if self.length:
+            self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"one part")
+        self.rfile.read()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize(
+    ("status", "words"), [(200, r"not read on: it takes more than 0\.3 s"), (500, "answers 500: one part")]
+)
+def test_a_server_that_falls_silent_is_left_at_the_deadline(length: bool, status: int, words: str) -> None:
+    handler = type("Handler", (_Silent,), {"status": status, "length": length})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = sparql_http.Endpoint(f"http://127.0.0.1:{server.server_address[1]}/kb", seconds=0.3)
+        try:
+            endpoint._queries = endpoint.address
+            with pytest.raises(StoreError, match=words):
+                endpoint.query("ASK {}")
+        finally:
+            endpoint.close()
+            server.shutdown()
+
+
 class _Odd(http.server.BaseHTTPRequestHandler):
     """A server in front of another: ``fault`` says of a request what it does instead of passing it on, or nothing."""
 

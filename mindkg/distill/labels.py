@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from mindkg.errors import InputError
 from mindkg.identity import cobuy_key
-from mindkg.vocabulary import relation_name
+from mindkg.vocabulary import is_unspecified, relation_name
 
 if TYPE_CHECKING:
     import daft
@@ -44,7 +44,8 @@ def read_labels(file: Path, verdicts: daft.DataFrame, generations: daft.DataFram
 
     The CSV has ``label`` (yes, no, 1, 0), and ``generation_id``, or ``relation`` with ``cobuy_id`` or ``product_a`` and
     ``product_b``. ``verdicts`` are the uncalibrated ones of one filter run. Where a pair has several generations of a
-    relation, the label is about the one whose id sorts first. Raises InputError for a file or columns that cannot be
+    relation, the label is about the one whose id sorts first; an empty relation (or ``all``) stands for answers to no
+    particular one. Raises InputError for a file or columns that cannot be
     read; a row that cannot be used is a reject.
     """
     import numpy as np
@@ -87,8 +88,9 @@ def _scores(
 
 
 def _asked(row: Mapping[str, str | None]) -> tuple[str, str]:
-    """Return pair and relation of a row of labels, empty where it names none."""
-    relation = relation_name(row.get("relation") or "") or ""
+    """Return pair and relation of a row of labels, empty where it names none; an unknown one stays as it is written."""
+    written = row.get("relation") or ""
+    relation = "" if is_unspecified(written) else relation_name(written) or written
     if row.get("product_a") and row.get("product_b"):
         return cobuy_key(str(row["product_a"]), str(row["product_b"])), relation
     return row.get("cobuy_id") or "", relation

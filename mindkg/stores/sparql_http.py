@@ -73,9 +73,13 @@ class Answer:
 
 
 class Endpoint:
-    """One SPARQL endpoint, its addresses found from the one that a user gives; threads may share it."""
+    """One SPARQL endpoint, its addresses found from the one that a user gives; threads may share it.
 
-    def __init__(self, address: str) -> None:
+    A whole answer takes at most ``seconds``.
+    """
+
+    def __init__(self, address: str, *, seconds: float = _SECONDS) -> None:
+        self._seconds = seconds
         self.address, self._base = split_address(address)
         self._client = httpx.Client(timeout=_PROBE, auth=_user(), headers={"Accept-Encoding": "gzip", **_token()})
         self._queries = ""
@@ -163,13 +167,15 @@ class Endpoint:
 
     def _send(self, method: str, address: str, *, seconds: float = _SECONDS, **options: Any) -> httpx.Response:
         """Return the response with its whole body, which is bounded: what an error says is cut to a few lines."""
+        seconds = min(seconds, self._seconds)
+        until = time.monotonic() + seconds
         timeout = httpx.Timeout(10.0, read=seconds, write=600.0)
         try:
             with self._client.stream(method, address, timeout=timeout, **options) as answer:
                 if answer.is_success:
-                    body = read_body_within(answer, _ANSWER, seconds)
+                    body = read_body_within(answer, _ANSWER, until)
                 else:
-                    body = read_beginning_within(answer, _ERROR, seconds)
+                    body = read_beginning_within(answer, _ERROR, until)
                 kept = [(k, v) for k, v in answer.headers.items() if k.lower() not in _OF_BODY]
                 return httpx.Response(answer.status_code, headers=kept, content=body, request=answer.request)
         except BodyEncodingError as error:
@@ -178,7 +184,8 @@ class Endpoint:
             raise StoreError(f"The endpoint's answer is {error}", record=self.address) from error
         except (BodyTooLargeError, BodyTimeoutError) as error:
             hint = "Is this the SPARQL endpoint? A LIMIT in the query makes its answer smaller"
-            why = f"more than {_ANSWER:,} bytes" if isinstance(error, BodyTooLargeError) else str(error)
+            large = isinstance(error, BodyTooLargeError)
+            why = f"more than {_ANSWER:,} bytes" if large else f"it takes more than {seconds:,g} s"
             raise StoreError(f"The endpoint's answer is not read on: {why}", record=self.address, hint=hint) from error
         except httpx.TimeoutException as error:
             hint = self._tls_hint() or "Is this the SPARQL endpoint, and is the server busy?"
