@@ -275,6 +275,23 @@ def test_the_shell_completes_words(kb: Path, line: str, found: list[str]) -> Non
     assert done.stdout.split() == found and done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["query", "{kb}", "concept-broader", "-p", "concept", "=", "baked"], ["baked\\ goods"]),
+        (["query", "{kb}", "concept-broader", "-p", "concept", "=", '"bake'], ["baked goods"]),
+        (["query", "{kb}", "top-hypernyms", "-p", "relation", "=", "us"], ["usedFor"]),
+        (["hypernyms", "{kb}", "--focus", "=", "bake"], ["baked\\ goods"]),
+        (["hypernyms", "{kb}", "--focus", "baked\\ g"], ["baked\\ goods"]),
+    ],
+)
+def test_completions_fit_the_words_of_bash(kb: Path, words: list[str], found: list[str]) -> None:
+    """Bash gives its words one per line, split at =, and puts what it gets in place of the last of them."""
+    line = ["mindkg", *(word.format(kb=kb) for word in words)]
+    done = run(_MINDKG_COMPLETE="complete_bash", COMP_WORDS="\n".join(line), COMP_CWORD=str(len(line) - 1))
+    assert done.stdout.splitlines() == found and done.stderr == ""
+
+
 OPENING = "The potential co-buy intention could be"
 TITLES = ["Acme Boot", "Acme Sock"]
 

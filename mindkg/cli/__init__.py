@@ -40,10 +40,12 @@ def _verb(arguments: list[str]) -> int:
     from typer.exceptions import TyperException
 
     from mindkg.cli.app import app
+    from mindkg.cli.bash_words import bash_completion
     from mindkg.cli.usage import explain
 
     try:
-        return app(arguments, prog_name="mindkg", standalone_mode=False) or 0
+        with bash_completion():
+            return app(arguments, prog_name="mindkg", standalone_mode=False) or 0
     except TyperException as error:
         if line := explain(error):  # nothing is left to say where the help has been shown
             terminal.say(f"mindkg: {line}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import typer
 
@@ -83,19 +85,30 @@ def query_parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def tables(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the tables of the KB that is named."""
-    from pathlib import Path
-
     folder = Path(_argument(ctx, "kb", 0)) / "tables"
     return _beginning(sorted(part.name for part in folder.glob("[!.]*") if part.is_dir()), incomplete)
 
 
 def concepts(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Return concepts of the KB that is named, 50 at most; none before a letter is there."""
-    found: list[str] = []
-    if incomplete:
-        with suppress(Exception):  # a KB that cannot be read is reported by the verb itself
-            from mindkg.knowledge_base import KnowledgeBase
+    """Return concepts of the KB folder that is named, 50 at most; none before a letter is there.
 
-            known = KnowledgeBase.open(_argument(ctx, "kb", 0)).table("concepts")["concept"].to_pylist()
-            found = _beginning(known, incomplete)[:50]
+    One column of one file is read; a KB in an object store is not downloaded for it.
+    """
+    if not incomplete:
+        return []
+    with suppress(Exception):  # a KB that cannot be read is reported by the verb itself
+        return _concepts(Path(_argument(ctx, "kb", 0)), incomplete, limit=50)
+    return []
+
+
+def _concepts(kb: Path, beginning: str, limit: int) -> list[str]:
+    import pyarrow.compute as pc
+
+    from mindkg.parquet import open_file
+    from mindkg.places import FILE
+
+    manifest = json.loads((kb / "manifest.json").read_bytes())
+    with open_file(kb / manifest["tables"]["concepts"]["path"] / FILE) as file:
+        known = file.read(columns=["concept"])["concept"]
+    found: list[str] = known.filter(pc.starts_with(known, beginning, ignore_case=True)).slice(0, limit).to_pylist()
     return found
