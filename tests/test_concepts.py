@@ -67,6 +67,8 @@ def test_phrase_is_folded_as_in_linking(table: Path, phrase: str, instance: str,
 
 
 def test_what_cannot_be_looked_up_is_an_error(table: Path) -> None:
+    with pytest.raises(InputError, match=r'no concept of "xyzzy"[.]'):
+        lookup_concepts("xyzzy", table)
     with pytest.raises(InputError, match='no concept of "blue xyzzy", nor of "xyzzy"'):
         lookup_concepts("blue xyzzy", table)
     with pytest.raises(InputError, match="no phrase"):

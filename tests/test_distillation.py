@@ -325,6 +325,7 @@ def test_a_record_that_cannot_be_used_is_said(tmp_path: Path, lines: str, words:
     ("options", "words"),
     [
         (["--backend", "ftp://x"], "no backend"),
+        (["--backend", "repaly:answers.jsonl"], "Did you mean replay?"),
         (["--backend", "replay:missing.jsonl"], "no file of answers"),
         (["--backend", "replay:{answers}", "--relations", "likes"], "there is no relation"),
         (["--backend", "replay:{answers}", "--passes", "dream"], "unknown pass"),

@@ -74,8 +74,9 @@ def lookup_concepts(
                 totals = Stored(table.folder / "concepts.index")
                 found = [_scored(concept, -count, whole, totals, table.instances) for count, concept in best[:limit]]
                 return Found(phrase, form, first == 0, len(rows), tuple(found))
+    ends = f', nor of "{words[-1]}"' if len(words) > 1 else ""
     raise InputError(
-        f'{table.name} has no concept of "{" ".join(words)}", nor of "{words[-1]}"',
+        f'{table.name} has no concept of "{" ".join(words)}"{ends}',
         hint="Look for another word, or give a larger table with --isa",
     )
 

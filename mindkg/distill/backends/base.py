@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mindkg.distill.requests import Answer, Request, RequestError, Sampling
-from mindkg.errors import InputError
+from mindkg.errors import InputError, nearest
 
 Outcome = Answer | RequestError | None
 """An answer, why there is none, or None where the backend knows nothing of the request (a recorded file)."""
@@ -74,5 +74,6 @@ def open_backend(address: str, model: str | None = None, revision: str = "", **o
         from mindkg.distill.backends.replay import ReplayBackend
 
         return ReplayBackend(rest, model, revision, **options)
-    hint = "Give http://HOST/v1, local:MODEL or replay:FILE"
+    near = nearest(kind, ("http", "https", "local", "replay")) if kind not in ("local", "replay") else ""
+    hint = f"{near} Give http://HOST/v1, local:MODEL or replay:FILE".lstrip()
     raise InputError(f"no backend {address!r}", hint=hint)
