@@ -256,7 +256,7 @@ def _show(facts: dict[str, Any]) -> None:
         result(line)
     result(f"filter: {counted(facts['refused'], 'assertion')} refused, not in the graph")
     for i in facts["inputs"]:
-        result(f"{i['role']}: {i['path']}  {i['bytes']:,} bytes  sha256 {i['sha256'][:16]}…")
+        result(f"{i['role']}: {i['path']}  {i['bytes']:,} bytes  sha256 {i['sha256']}")
     result(f"options: {_options(facts['options'])}")
     result(f"stores: {', '.join(facts['stores']) or 'none yet'}")
     if not facts["tables"].get("generations"):
@@ -265,7 +265,7 @@ def _show(facts: dict[str, Any]) -> None:
 
 def _options(options: Mapping[str, Any]) -> str:
     """Return the options that have a value; those of a stage in one pair of brackets."""
-    given = ((name, value) for name, value in options.items() if value is not None and value != {})
+    given = ((name, value) for name, value in options.items() if value is not None and value not in ({}, [], ""))
     return ", ".join(
         f"{name}({_options(value)})" if isinstance(value, dict) else f"{name}={_value(value)}" for name, value in given
     )
