@@ -242,3 +242,67 @@ def test_no_such_encoding_is_incorrect_usage(name: str, tmp_path: Path) -> None:
         read_all(tmp_path / "a.csv", staging=tmp_path / "s", encoding=name)
     with pytest.raises(UsageError, match="there is no encoding"):
         ingest([tmp_path / "a.csv"], staging=tmp_path / "t", encoding=name)
+
+
+RAW_TITLES = ('"Best" mug', '12" pan', '"Deluxe mug', '"Best mug"', 'a "7"" plate', "Café", '"', "x" * 90)
+"""Titles of a program that writes no quotes around fields."""
+
+
+def raw_row(number: int, **fields: str) -> dict[str, str]:
+    """A made-up MIND row each of whose texts is one line."""
+    return {name: text.replace("\n", " ") for name, text in mind_row(number, **fields).items()}
+
+
+RAW_ROWS = [raw_row(n, Product_a=f"{RAW_TITLES[n % len(RAW_TITLES)]} {n % 50}".rstrip()) for n in range(60)]
+
+
+def unquoted(rows: list[dict[str, str]], delimiter: str, end: str = "\n") -> bytes:
+    return "".join(delimiter.join(row) + end for row in [MIND, *([*r.values()] for r in rows)]).encode()
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "end"), [("\t", "\n"), ("|", "\n"), ("\t", "\r\n"), ("\t", "\r")], ids=["tabs", "bars", "crlf", "cr"]
+)
+def test_quotes_that_mean_nothing_are_characters(delimiter: str, end: str, tmp_path: Path) -> None:
+    (tmp_path / "plain.csv").write_bytes(mind_csv(RAW_ROWS))
+    _, expected = read_all(tmp_path / "plain.csv", staging=tmp_path / "s0")
+    (tmp_path / "plain.csv").write_bytes(unquoted(RAW_ROWS, delimiter, end))
+    sourced, found = read_all(tmp_path / "plain.csv", staging=tmp_path / "s1")
+    assert (sourced.rows_kept, sourced.rows_rejected) == (60, 0)
+    assert found == expected
+    assert all("quotes taken as characters" in words for words in sourced.read_as.values()) and sourced.read_as
+
+
+def test_a_long_file_of_raw_quotes_is_read_in_pieces(tmp_path: Path) -> None:
+    titles = {n: f'"Best" mug, {n} wide' for n in range(50)}
+    rows = [raw_row(n, Product_a=titles[n % 50], Intention=f'"So" {n}, é' + "x" * 600) for n in range(15_000)]
+    (tmp_path / "a.tsv").write_bytes(unquoted(rows, "\t"))
+    sourced, found = read_all(tmp_path / "a.tsv", staging=tmp_path / "s")
+    assert sourced.rows_rejected == 0 and texts(found) == sorted(row["Intention"] for row in rows)
+    assert set(titles.values()) <= set(found["products"]["title"].to_pylist())
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_a_damaged_row_among_quoted_ones_is_damage(quoting: Any, tmp_path: Path) -> None:
+    lines = mind_csv(ROWS, delimiter="\t", quoting=quoting).splitlines(keepends=True)
+    lines.insert(30, lines[7].replace(lines[7].split(b"\t")[2], b'"Deluxe mug'))
+    (tmp_path / "a.tsv").write_bytes(b"".join(lines))
+    sourced, found = read_all(tmp_path / "a.tsv", staging=tmp_path / "s")
+    assert list(sourced.read_as.values()) == ["separated by tabs"]
+    assert sourced.rows_kept >= 59 and set(found["rejects"]["reason"].to_pylist()) == {"bad_syntax"}
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "message"),
+    [
+        (b"caf\xe9,id_b,Relation,Intention\n", "ascii", "the header is not text in ascii"),
+        (b"caf\xe9,id_b,Relation,Intention\n", None, "the header is not text in utf-8"),
+        (b'"id_a,id_b"x,Relation,Intention\n', "cp1252", "the header is not CSV"),
+    ],
+)
+def test_an_unreadable_header_is_called_what_it_is(
+    data: bytes, encoding: str | None, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_bytes(data + b"A1,B1,isA,tea\n")
+    with pytest.raises(InputError, match=message):
+        read_all(tmp_path / "a.csv", staging=tmp_path / "s", encoding=encoding)

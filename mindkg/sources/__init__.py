@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "VERSION", "Sourced", "check_format", "expand", "read"]
 
-VERSION = 5
+VERSION = 6
 """Raised when the same files would give other tables than before."""
 
 

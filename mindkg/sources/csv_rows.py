@@ -39,7 +39,7 @@ def open_csv(path: Path, encoding: str | None = None) -> Rows:
     text = Text(path, encoding)
     sample, _ = _next(text.chunks())
     dialect = detect(sample or b"")
-    header, _, _, _ = _header(path, dialect.standard(text.chunks()), dialect)
+    header, _, _, _ = _header(text, dialect.standard(text.chunks()), dialect)
     return Rows(
         header,
         lambda wanted: _blocks(text, dialect, wanted),
@@ -47,7 +47,7 @@ def open_csv(path: Path, encoding: str | None = None) -> Rows:
     )
 
 
-def _header(path: Path, pieces: Iterator[bytes], dialect: Dialect) -> tuple[tuple[str, ...], bytes, int, str | None]:
+def _header(text: Text, pieces: Iterator[bytes], dialect: Dialect) -> tuple[tuple[str, ...], bytes, int, str | None]:
     """Return the column names, the bytes after them, the line where those start, and how the file was cut off."""
     buffer, cut, end = b"", None, -1
     while end < 0:
@@ -57,13 +57,17 @@ def _header(path: Path, pieces: Iterator[bytes], dialect: Dialect) -> tuple[tupl
         buffer += piece or b""
         end = _record_end(buffer)
         if piece is None and end < 0:
-            raise InputError("this CSV file has no header", record=str(path), hint="Its first line names the columns")
+            hint = "Its first line names the columns"
+            raise InputError("this CSV file has no header", record=str(text.path), hint=hint)
     try:
         line = buffer[:end].decode("utf-8").strip("\r\n")
         names = next(csv.reader([line], delimiter=dialect.delimiter.decode("latin-1"), strict=True), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        hint = f"Name its encoding with --encoding ({error})"
-        raise InputError("the header is not UTF-8 CSV", record=str(path), hint=hint) from error
+    except UnicodeDecodeError as error:
+        problem = f"the header is not text in {text.encoding}"
+        raise InputError(problem, record=str(text.path), hint="Name its encoding with --encoding") from error
+    except csv.Error as error:
+        hint = f"A quote that opens a column's name must close it, or be doubled ({error})"
+        raise InputError("the header is not CSV", record=str(text.path), hint=hint) from error
     return tuple(name.strip() for name in names), buffer[end:], buffer[:end].count(b"\n") + 1, cut
 
 
@@ -83,7 +87,7 @@ def _next(pieces: Iterator[bytes]) -> tuple[bytes | None, str | None]:
 
 def _blocks(text: Text, dialect: Dialect, wanted: Sequence[str]) -> Iterator[Block]:
     pieces = dialect.standard(text.chunks())
-    header, buffer, line, cut = _header(text.path, pieces, dialect)
+    header, buffer, line, cut = _header(text, pieces, dialect)
     fields = {name: header.index(name) for name in wanted}
     last = cut is not None
     while buffer or not last:

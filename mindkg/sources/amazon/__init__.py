@@ -11,7 +11,7 @@ from mindkg.sources.amazon.settings import LISTS, MAX_BASKET, WINDOW, Settings
 
 __all__ = ["LISTS", "MAX_BASKET", "VERSION", "WINDOW", "read_amazon"]
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised when the same files would give other tables than before."""
 
 
