@@ -292,6 +292,11 @@ def test_completions_fit_the_words_of_bash(kb: Path, words: list[str], found: li
     assert done.stdout.splitlines() == found and done.stderr == ""
 
 
+def test_rejects_are_a_table_with_the_record_last(kb: Path) -> None:
+    first = ok("info", kb, "--table", "rejects", "--limit", "3", COLUMNS="80").splitlines()[0]
+    assert first.split() == ["stage", "reason", "detail", "text", "record"]
+
+
 OPENING = "The potential co-buy intention could be"
 TITLES = ["Acme Boot", "Acme Sock"]
 

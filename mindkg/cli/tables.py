@@ -24,11 +24,11 @@ LONGEST_CELL: Final = 1000
 
 _IDS: Final = frozenset(
     ("id", "product", "product_a", "product_b", "other", "cobuy", "intention", "assertion", "abstraction", "run")
-) | {"sha256", "source_record"}
+) | {"sha256", "record", "source_record"}
 """Columns of ids, beside those that end in ``_id``."""
 
 _GAP: Final = 2
-_LONG_WORD: Final = 30  # a longer one may be broken
+_LONG_WORD: Final = 48  # a longer one may be broken; addresses of pictures are often shorter
 _NARROW: Final = 16  # a text gets at least so many columns where it needs them
 _MOST_LINES: Final = 8  # a text that would take more lines than this is better read in a block
 
