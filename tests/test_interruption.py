@@ -61,5 +61,5 @@ def test_a_distillation_counts_the_answers_that_are_kept(tmp_path: Path) -> None
             process.terminate()
             said = process.stderr.read().decode().strip().splitlines()[-1]
     assert process.returncode == 128 + signal.SIGTERM
-    kept = re.search(r"interrupted \(SIGTERM\); (\d+) answers are in the ledger", said)
+    kept = re.search(r"interrupted \(SIGTERM\); (\d+) answers kept in the ledger", said)
     assert kept is not None and 0 < int(kept[1]) <= 10, said

@@ -47,10 +47,11 @@ def _stages(kb: str, started: float) -> str:
 def _answers(kb: str) -> str:
     import pyarrow.compute as pc
 
+    from mindkg.cli.output import counted
     from mindkg.distillation import paid
 
     n = pc.sum(paid(kb)["answers"]).as_py() or 0
-    return f"{n:,} answers are in the ledger. The same command sends only what is missing"
+    return f"{counted(n, 'answer')} kept in the ledger. The same command sends only what is missing"
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
