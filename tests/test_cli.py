@@ -168,7 +168,7 @@ def test_load_gives_the_counts(kb: Path) -> None:
         (("sparql", "{kb}", "SELECT nonsense"), "Oxigraph refuses the query"),
         (("cypher", "{kb}", "MATCH nonsense"), "LadybugDB refuses the query"),
         (("cypher", "{kb}", "@{tmp}/none.cypher"), "cannot read the query"),
-        (("cypher", "{kb}", "RETURN $name"), "-p name=…"),
+        (("cypher", "{kb}", "RETURN $name"), "values for: name. On the command line: -p NAME=VALUE"),
         (("export", "{kb}", "--to", "turtle", "-o", "/dev/null/x"), "cannot write"),
         (("build", "{tmp}/none.csv", "-o", "{tmp}/new"), "none.csv"),
         (("build", "{tmp}/wrong.csv", "-o", "{tmp}/new"), "wrong.csv"),
